@@ -107,12 +107,15 @@ def test_without_any_vector_the_search_is_lexical_and_says_so(lake, embedder) ->
     assert "1 of 1 passages have no vector" in found.search
 
 
-def test_a_damaged_embedder_leaves_the_search_lexical_with_the_reason(lake, tmp_path) -> None:
+def test_an_embedder_that_cannot_be_used_leaves_the_search_lexical_and_its_files_unnamed(
+    lake, tmp_path, caplog
+) -> None:
     store_documents(lake, [document("cash", DIVIDENDS)])
     configured = Settings(home=lake.root.parent, embedder=tmp_path)
     found = Retriever(lake, configured).find(["cash"], "AAPL", CLOSE)
     assert names(found) == ["cash"]
-    assert found.search.startswith(f"{LEXICAL}; QUANTLAKE_EMBEDDER is {tmp_path}, which lacks")
+    assert found.search == f"{LEXICAL}; the embedder cannot be used, `quantlake doctor` says why"
+    assert f"QUANTLAKE_EMBEDDER is {tmp_path}, which lacks" in caplog.text
 
 
 def test_notes_get_vectors_once_and_also_where_the_embedder_came_later(lake, embedder) -> None:

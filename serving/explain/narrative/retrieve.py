@@ -4,6 +4,7 @@ The search is exact, over every passage that was known. It is lexical (BM25), an
 installed; the answer says which.
 """
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from lake.store import Lake
     from serving.embedding import Embedder
+
+logger = logging.getLogger("quantlake.serving")
 
 PASSAGES = 6
 LEXICAL = "lexical (BM25)"
@@ -161,8 +164,9 @@ class Retriever:
         """The embedder, and what it is called; or None, and what an answer says then."""
         try:
             found = open_embedder(self._configured)
-        except EmbedderError as error:
-            return None, f"{LEXICAL}; {error}"
+        except EmbedderError as error:  # it names files of this machine, which a client need not know
+            logger.warning("documents are searched by their words alone: %s", error)
+            return None, f"{LEXICAL}; the embedder cannot be used, `quantlake doctor` says why"
         return (None, LEXICAL) if found is None else (found, f"by meaning (embedder {found.digest[:SHORT_DIGEST]})")
 
 
