@@ -44,7 +44,10 @@ def measure(configured: Settings | None = None) -> Topic:
     text = (
         f"{len(IN_ENGLISH)} questions in English and {len(listed)} lists of names as a written explanation asks them, "
         f"about the {len(names)} notes on {SYMBOL} and its market. A recall is a share of at most {FOUND} answers; of "
-        f"{len(IN_ENGLISH)} questions its standard error is about .08."
+        f"{len(IN_ENGLISH)} questions its standard error is about .08. The ranking in use was chosen on these same "
+        "questions, none were held out. Four more were tried on lists of names and are no rows: "
+        'reciprocal ranks over all parts (.342); parts with their kind before the name, as "feature rsi_14" (.778); '
+        "that joined with BM25 (.986), and BM25 with reciprocal ranks over such parts (.547)."
     )
     return Topic("Search of documents", text, HEADER, rows, tuple(_times(lake, configured, embedder, listed)))
 
