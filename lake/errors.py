@@ -28,6 +28,7 @@
     ├── OnlineStoreError     Redis does not answer
     ├── LogError             the forecast log cannot be written, so nothing was answered
     ├── OverloadedError      more is asked than can be answered in time
+    ├── ExplainerUnavailableError the process that computes explanations does not answer
     ├── WriterError          a language model does not answer, or its answer is not in the asked form
     ├── FailedJobError       a job ended without an answer; asking again starts another
     └── ModelError           a model artefact is missing, altered, or answers nonsense
@@ -163,6 +164,10 @@ class LogError(QuantlakeError):
 
 class OverloadedError(QuantlakeError):
     """More is asked than can be answered in time; asking again later is right."""
+
+
+class ExplainerUnavailableError(QuantlakeError):
+    """The process that computes explanations does not answer; it is started again, so asking again later is right."""
 
 
 class WriterError(QuantlakeError):

@@ -11,6 +11,7 @@
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `answers`, `wording`: what the endpoint answers, and its sentences
 - `narrative`: a forecast in words, each sentence checked against facts
+- `worker`: the process that computes explanations beside the service
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
@@ -42,4 +43,5 @@ __all__ = [
     "percent",
     "sampled_contributions",
     "short_explanation",
+    "worker",
 ]

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from lake.errors import (
     EngineError,
+    ExplainerUnavailableError,
     FailedJobError,
     ImpossibleChangeError,
     LogError,
@@ -49,6 +50,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (ImpossibleChangeError, kinds.INVALID),
     (LogError, kinds.NO_LOG),
     (OverloadedError, kinds.OVERLOADED),
+    (ExplainerUnavailableError, kinds.NO_EXPLAINER),
     (FailedJobError, kinds.EXPLANATION_FAILED),
 )
 """Which kind of problem an error is; the first that fits counts."""

@@ -1,0 +1,43 @@
+"""``python -m serving.explain.worker``: computes the explanations of one endpoint, in a process that gives way to it.
+
+The supervisor starts it, and it ends with the supervisor. It listens once its models are loaded.
+"""
+
+import asyncio
+import os
+from contextlib import closing, suppress
+
+from lake.disk import close_new_files
+from lake.errors import ModelError
+from lake.settings import settings
+from lake.store import Lake
+from serving.deployment import Champions
+from serving.explain.explainer import Explainer
+from serving.explain.worker.explanations import LocalExplanations
+from serving.explain.worker.server import answer_until_ended, socket_path
+from serving.explain.worker.turns import NICENESS
+from serving.monitoring import json_logs
+from serving.processes import end_with_parent
+
+ONE_THREAD = {"engine_threads": 1}
+"""An explanation takes one core at most, however many threads a forecast may use."""
+
+
+def main() -> None:
+    """Answer until the process is asked to end, or its parent ends."""
+    os.nice(NICENESS)  # before any thread is started: threads inherit it
+    end_with_parent()
+    close_new_files()
+    configured = settings().model_copy(update=ONE_THREAD)
+    json_logs.install(configured)
+    champions = Champions(configured).watch()
+    with closing(champions):
+        with suppress(ModelError):  # it is answered to every question until there is one
+            champions.current()
+        explainer = Explainer(Lake(configured.tables), champions)
+        with closing(LocalExplanations(explainer, configured.declared_market)) as explanations:
+            asyncio.run(answer_until_ended(explanations, socket_path(configured)))
+
+
+if __name__ == "__main__":
+    main()
