@@ -7,7 +7,7 @@
 """
 
 from serving.explain.worker.explanations import Explanations, LocalExplanations
-from serving.explain.worker.questions import DRIVERS, EXPLAIN, SHORT, WHAT_IF, AboutForecast, Question
+from serving.explain.worker.questions import DRIVERS, EXPLAIN, SHORT, WHAT_IF, AboutForecast, ExplanationQuestion
 from serving.explain.worker.remote import RemoteExplanations
 from serving.explain.worker.server import socket_path
 
@@ -17,9 +17,9 @@ __all__ = [
     "SHORT",
     "WHAT_IF",
     "AboutForecast",
+    "ExplanationQuestion",
     "Explanations",
     "LocalExplanations",
-    "Question",
     "RemoteExplanations",
     "socket_path",
 ]

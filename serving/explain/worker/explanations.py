@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from serving.explain.worker.questions import Answer, Asked, Question
+from serving.explain.worker.questions import Answer, Asked, ExplanationQuestion
 from serving.explain.worker.turns import QUEUE_SECONDS, ExplanationQueue
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 20.0
 class Explanations(Protocol):
     """Answers questions about stored forecasts."""
 
-    async def ask(self, question: Question[Asked, Answer], asked: Asked) -> bytes:
+    async def ask(self, question: ExplanationQuestion[Asked, Answer], asked: Asked) -> bytes:
         """Return the answer as JSON.
 
         Raises
@@ -31,7 +31,7 @@ class Explanations(Protocol):
         """
         ...
 
-    def ask_from_thread(self, question: Question[Asked, Answer], asked: Asked) -> bytes:
+    def ask_from_thread(self, question: ExplanationQuestion[Asked, Answer], asked: Asked) -> bytes:
         """Return the same to a thread without an event loop; it waits for its turn for `PATIENCE_SECONDS`."""
         ...
 
@@ -56,14 +56,14 @@ class LocalExplanations:
         self.queue = ExplanationQueue()
 
     async def ask(
-        self, question: Question[Asked, Answer], asked: Asked, patience_seconds: float = QUEUE_SECONDS
+        self, question: ExplanationQuestion[Asked, Answer], asked: Asked, patience_seconds: float = QUEUE_SECONDS
     ) -> bytes:
         """Return the answer as JSON; for the errors see `Explanations`."""
         if self._is_known(question, asked):
             return self._answer(question, asked, is_cached=True)
         return await self.queue.compute(partial(self._answer, question, asked, is_cached=False), patience_seconds)
 
-    def ask_from_thread(self, question: Question[Asked, Answer], asked: Asked) -> bytes:
+    def ask_from_thread(self, question: ExplanationQuestion[Asked, Answer], asked: Asked) -> bytes:
         """Return the same to a thread."""
         if self._is_known(question, asked):
             return self._answer(question, asked, is_cached=True)
@@ -73,8 +73,8 @@ class LocalExplanations:
         """End the thread that computes, once what is being computed is done."""
         self.queue.close()
 
-    def _is_known(self, question: Question[Asked, Answer], asked: Asked) -> bool:
+    def _is_known(self, question: ExplanationQuestion[Asked, Answer], asked: Asked) -> bool:
         return self._explainer.recall(question.key(asked)) is not None
 
-    def _answer(self, question: Question[Asked, Answer], asked: Asked, *, is_cached: bool) -> bytes:
+    def _answer(self, question: ExplanationQuestion[Asked, Answer], asked: Asked, *, is_cached: bool) -> bytes:
         return question.answered.dump_json(question.answer(self._explainer, self._market, asked, is_cached))

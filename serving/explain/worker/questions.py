@@ -1,6 +1,5 @@
 """Questions about a stored forecast, declared: what is asked, what is answered, and how an `Explainer` answers it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -13,6 +12,8 @@ from serving.explain.explainer import Explainer, ExplanationKey
 from serving.explain.narrative import Drivers, drivers_from
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lake.market import Market
     from serving.api.explanations import CounterfactualAnswer, CounterfactualRequest, ExplainRequest
 
@@ -28,7 +29,7 @@ class AboutForecast(BaseModel):
 
 
 @dataclass(frozen=True)
-class Question(Generic[Asked, Answer]):
+class ExplanationQuestion(Generic[Asked, Answer]):
     """One kind of question.
 
     Parameters
@@ -78,11 +79,11 @@ def _fast_key(asked: AboutForecast) -> ExplanationKey:
     return ExplanationKey(asked.prediction_id)
 
 
-EXPLAIN: Question["ExplainRequest", ExplainAnswer] = Question(
+EXPLAIN: ExplanationQuestion["ExplainRequest", ExplainAnswer] = ExplanationQuestion(
     "explain", explanations.ExplainRequest, TypeAdapter(ExplainAnswer), _key_of, _explain
 )
 """Contributions to a forecast, or where its networks looked."""
-WHAT_IF: Question["CounterfactualRequest", "CounterfactualAnswer"] = Question(
+WHAT_IF: ExplanationQuestion["CounterfactualRequest", "CounterfactualAnswer"] = ExplanationQuestion(
     "what_if",
     explanations.CounterfactualRequest,
     TypeAdapter(explanations.CounterfactualAnswer),
@@ -90,7 +91,7 @@ WHAT_IF: Question["CounterfactualRequest", "CounterfactualAnswer"] = Question(
     _what_if,
 )
 """The forecast of a changed input."""
-SHORT = Question(
+SHORT = ExplanationQuestion(
     "short",
     AboutForecast,
     TypeAdapter(explanations.ForecastExplanation),
@@ -98,7 +99,7 @@ SHORT = Question(
     lambda explainer, market, asked, _: short_explanation(explainer.explain(_fast_key(asked)), market),
 )
 """The explanation beside a forecast that was just given."""
-DRIVERS = Question(
+DRIVERS = ExplanationQuestion(
     "drivers",
     AboutForecast,
     TypeAdapter(Drivers),
@@ -107,4 +108,4 @@ DRIVERS = Question(
 )
 """Contributions that a written explanation states."""
 
-QUESTIONS: dict[str, Question[Any, Any]] = {each.name: each for each in (EXPLAIN, WHAT_IF, SHORT, DRIVERS)}
+QUESTIONS: dict[str, ExplanationQuestion[Any, Any]] = {each.name: each for each in (EXPLAIN, WHAT_IF, SHORT, DRIVERS)}

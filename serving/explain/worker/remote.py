@@ -12,7 +12,7 @@ from serving.monitoring import current_correlation_id
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from serving.explain.worker.questions import Answer, Asked, Question
+    from serving.explain.worker.questions import Answer, Asked, ExplanationQuestion
 
 ANSWER_SECONDS = 30.0
 """Longest time that an answer may take beside the wait for its turn; the longest takes about one second."""
@@ -31,7 +31,7 @@ class RemoteExplanations:
         self._path = path
 
     async def ask(
-        self, question: "Question[Asked, Answer]", asked: "Asked", patience_seconds: float = QUEUE_SECONDS
+        self, question: "ExplanationQuestion[Asked, Answer]", asked: "Asked", patience_seconds: float = QUEUE_SECONDS
     ) -> bytes:
         """Return the answer as JSON; for the errors see `Explanations`."""
         told = wire.AskedQuestion.of(question, asked, patience_seconds, current_correlation_id.get())
@@ -47,7 +47,7 @@ class RemoteExplanations:
             raise wire.ToldError.model_validate_json(body).as_error()
         return body
 
-    def ask_from_thread(self, question: "Question[Asked, Answer]", asked: "Asked") -> bytes:
+    def ask_from_thread(self, question: "ExplanationQuestion[Asked, Answer]", asked: "Asked") -> bytes:
         """Return the same to a thread."""
         return asyncio.run(self.ask(question, asked, PATIENCE_SECONDS))
 

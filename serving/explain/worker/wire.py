@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from lake import errors
 
 if TYPE_CHECKING:
-    from serving.explain.worker.questions import Asked, Question
+    from serving.explain.worker.questions import Asked, ExplanationQuestion
 
 HEAD = struct.Struct(">cI")
 """Kind of the message and length of what follows in bytes."""
@@ -44,7 +44,7 @@ class AskedQuestion(BaseModel):
 
     @classmethod
     def of(
-        cls, question: "Question[Asked, Any]", asked: "Asked", patience_seconds: float, correlation_id: str
+        cls, question: "ExplanationQuestion[Asked, Any]", asked: "Asked", patience_seconds: float, correlation_id: str
     ) -> "AskedQuestion":
         """Return what is sent."""
         return cls(

@@ -5,6 +5,7 @@ from mutant import Mutant
 EXPLANATIONS = "tests/test_serving/test_explanations.py"
 ROUTES = "tests/test_serving/test_explanation_routes.py"
 WHAT_IF = "tests/test_serving/test_what_if.py"
+WORKER = "tests/test_serving/test_explanation_worker.py"
 
 MUTANTS = (
     Mutant(
@@ -90,9 +91,49 @@ MUTANTS = (
     Mutant(
         "explanations-wait-without-end",
         "An explanation whose turn does not come in time is refused.",
-        "serving/web/explaining.py",
-        "await asyncio.wait_for(self._turn.acquire(), self._queue_seconds)",
-        "await self._turn.acquire()",
+        "serving/explain/worker/turns.py",
+        "await asyncio.wait([waiting], timeout=patience_seconds)",
+        "await asyncio.wait([waiting])",
         (f"{ROUTES}::test_a_question_whose_turn_does_not_come_is_refused_and_the_next_one_is_answered",),
+    ),
+    Mutant(
+        "explanation-socket-open-to-others",
+        "Another user of the machine cannot ask the process that computes explanations.",
+        "serving/explain/worker/server.py",
+        "OTHERS = 0o177",
+        "OTHERS = 0",
+        (f"{WORKER}::test_another_user_cannot_connect_even_where_the_folder_is_open",),
+    ),
+    Mutant(
+        "explanation-process-outlives-its-parent",
+        "The process that computes explanations ends with the supervisor, however that ends.",
+        "serving/explain/worker/__main__.py",
+        "    end_with_parent()\n",
+        "",
+        (f"{WORKER}::test_it_ends_with_the_process_that_started_it",),
+    ),
+    Mutant(
+        "explanation-process-stays-dead",
+        "The process that computes explanations is started again when it has died.",
+        "serving/supervision/supervisor.py",
+        'logger.warning("the process that computes explanations %s", self.explainer.reap())',
+        "pass",
+        (f"{WORKER}::test_when_it_is_killed_forecasts_go_on_and_another_one_answers",),
+    ),
+    Mutant(
+        "explanations-at-the-priority-of-forecasts",
+        "What computes explanations gives way to what computes forecasts.",
+        "serving/explain/worker/__main__.py",
+        "os.nice(NICENESS)",
+        "os.nice(0)",
+        (f"{WORKER}::test_it_gives_way_to_forecasts",),
+    ),
+    Mutant(
+        "torn-explanation-is-an-answer",
+        "An explanation that breaks off on its way is no answer.",
+        "serving/explain/worker/wire.py",
+        "return kind, await reader.readexactly(length)",
+        "return kind, await reader.read(length)",
+        (f"{WORKER}::test_an_answer_that_breaks_off_is_no_answer",),
     ),
 )

@@ -1,0 +1,205 @@
+"""The explanation process beside a real endpoint: its answers, its ends, and who may ask it."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from lake.errors import EngineError, ExplainerUnavailableError, UnknownNameError
+from serving.access import local_key
+from serving.api import PredictAnswer
+from serving.api.explanations import ExplainRequest, ExplanationAnswer
+from serving.client import Client
+from serving.deployment import Champions
+from serving.explain import Explainer, ExplanationKey, explanation_answer
+from serving.explain.worker import EXPLAIN as EXPLAIN_QUESTION
+from serving.explain.worker import AboutForecast, RemoteExplanations, socket_path, wire
+from serving.explain.worker.server import bound
+from support.clients import headers_of
+from support.receipts import Home
+from support.services import Service, running_service
+from support.waiting import until
+
+EXPLAIN, PREDICT = "/api/v1/public/explain/prediction", "/api/v1/public/predict"
+NOBODY = 65_534
+CONNECT = """
+import os, socket, sys
+user = int(sys.argv[2])
+os.setgroups([]); os.setgid(user); os.setuid(user)
+socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def mine(copy_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    made: Home = copy_home(tmp_path_factory.mktemp("explaining") / "home", workers=1)
+    return made
+
+
+@pytest.fixture(scope="module")
+def service(mine: Home) -> Iterator[Service]:
+    with running_service(mine.settings) as made:
+        until(lambda: explaining(made) and socket_path(made.settings).exists())
+        yield made
+
+
+@pytest.fixture(scope="module")
+def http(service: Service) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=service.address, headers=headers_of(service.settings), timeout=120) as made:
+        yield made
+
+
+def explaining(service: Service) -> list[psutil.Process]:
+    """The processes that compute explanations."""
+    return [each for each in service.children() if "serving.explain.worker" in command_of(each)]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has ended
+        return []
+
+
+def forecast(http: httpx.Client) -> PredictAnswer:
+    answer = http.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 1})
+    return PredictAnswer.model_validate(answer.raise_for_status().json())
+
+
+def test_it_answers_what_an_explainer_of_any_process_computes(http: httpx.Client, mine: Home) -> None:
+    asked = {"prediction_id": forecast(http).prediction_id, "quantile": "width"}
+    first, again = (ExplanationAnswer.model_validate(http.post(EXPLAIN, json=asked).json()) for _ in range(2))
+    assert (first.is_cached, again.is_cached) == (False, True)
+    here = Explainer(mine.lake, Champions(mine.settings)).explain(ExplanationKey(asked["prediction_id"]))
+    computed = explanation_answer(here, "width", mine.settings.declared_market, is_cached=False)
+    assert first == computed.model_copy(update={"seconds": first.seconds})
+
+
+def test_errors_come_through_it_as_they_were_raised(http: httpx.Client) -> None:
+    answer = http.post(EXPLAIN, json={"prediction_id": "0" * 32})
+    assert (answer.status_code, answer.json()["type"]) == (404, "/problems/unknown-prediction")
+    asked = {"prediction_id": forecast(http).prediction_id, "changes": {"rsi_41": {"to": 50.0}}}
+    answer = http.post(EXPLAIN.replace("prediction", "counterfactual"), json=asked)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/unknown-feature")
+    assert answer.json()["nearest"][0] == "rsi_14"
+
+
+def test_it_gives_way_to_forecasts(service: Service, http: httpx.Client) -> None:
+    (process,) = explaining(service)
+    assert process.nice() == 19
+    (worker,) = service.workers()
+    assert worker.nice() == psutil.Process(os.getpid()).nice()
+
+
+def test_when_it_is_killed_forecasts_go_on_and_another_one_answers(service: Service, http: httpx.Client) -> None:
+    asked = {"prediction_id": forecast(http).prediction_id}
+    (before,) = explaining(service)
+    before.kill()
+    until(lambda: before not in explaining(service))
+    answer = http.post(EXPLAIN, json=asked)
+    assert answer.status_code in {200, 503}
+    if answer.status_code == 503:
+        assert answer.json()["type"] == "/problems/explainer-not-available"
+        assert int(answer.headers["retry-after"]) > 0
+    explained = http.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 1, "include_explanation": True})
+    beside = PredictAnswer.model_validate(explained.raise_for_status().json())
+    assert beside.explanation is not None or "started again" in str(beside.no_explanation_because)
+    until(lambda: http.post(EXPLAIN, json=asked).status_code == 200)
+    (after,) = explaining(service)
+    assert after.pid != before.pid
+    with Client(service.address, local_key(service.settings)) as client:
+        assert client.explain(asked["prediction_id"]).prediction_id == asked["prediction_id"]
+
+
+def test_it_ends_with_the_process_that_started_it(copy_home: Any, tmp_path: Path) -> None:
+    made: Home = copy_home(tmp_path / "home", workers=1)
+    with running_service(made.settings, is_awaited=False) as service:
+        path = socket_path(made.settings)
+        until(path.exists)
+        (process,) = explaining(service)
+        service.process.kill()
+        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        left = socket.socket(socket.AF_UNIX)
+        with left, pytest.raises((ConnectionRefusedError, FileNotFoundError)):
+            left.connect(str(path))
+
+
+def test_it_ends_in_order_and_takes_its_socket_along(copy_home: Any, tmp_path: Path) -> None:
+    made: Home = copy_home(tmp_path / "home", workers=1)
+    with running_service(made.settings, is_awaited=False) as service:
+        path = socket_path(made.settings)
+        until(path.exists)
+        service.stop()
+    assert not path.exists()
+    assert service.left() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_another_user_cannot_connect_even_where_the_folder_is_open() -> None:
+    with tempfile.TemporaryDirectory(prefix="quantlake-") as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "s")
+        with bound(path) as listener:
+            listener.listen()
+            assert path.stat().st_mode & 0o777 == 0o600
+            ours, theirs = (
+                subprocess.run(
+                    [sys.executable, "-I", "-c", CONNECT, path, str(user)], check=False, capture_output=True, text=True
+                )
+                for user in (os.geteuid(), NOBODY)
+            )
+    assert ours.returncode == 0
+    assert "PermissionError" in theirs.stderr
+
+
+@pytest.mark.parametrize("sent", [b"", wire.HEAD.pack(wire.ANSWER, 5) + b'{"a"', wire.HEAD.pack(b"a", 1 << 31)])
+def test_an_answer_that_breaks_off_is_no_answer(sent: bytes, tmp_path: Path) -> None:
+    asked = ExplainRequest(prediction_id="0" * 32)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await wire.receive(reader)
+        writer.write(sent)
+        await writer.drain()
+        writer.close()
+
+    async def ask() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="quantlake-") as folder:  # a short path
+            path = Path(folder, "s")
+            async with await asyncio.start_unix_server(answer, sock=bound(path)):
+                return await RemoteExplanations(path).ask(EXPLAIN_QUESTION, asked)
+
+    with pytest.raises(ExplainerUnavailableError, match="ask again in some seconds"):
+        asyncio.run(ask())
+
+
+def test_where_nobody_listens_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ExplainerUnavailableError, match="No such file"):
+        RemoteExplanations(tmp_path / "s").ask_from_thread(EXPLAIN_QUESTION, ExplainRequest(prediction_id="0" * 32))
+
+
+def test_an_error_keeps_its_kind_its_message_and_what_it_holds() -> None:
+    unknown = UnknownNameError("feature", "rsi_41", ["rsi_14"])
+    for error in (EngineError("no forecast"), unknown):
+        told = wire.ToldError.model_validate_json(wire.ToldError.of(error).model_dump_json()).as_error()
+        assert (type(told), str(told)) == (type(error), str(error))
+        assert vars(told) == {name: list(v) if isinstance(v, tuple) else v for name, v in vars(error).items()}
+    unforeseen = wire.ToldError.of(ZeroDivisionError("secret")).as_error()
+    assert isinstance(unforeseen, RuntimeError)
+    assert "ZeroDivisionError" in str(unforeseen)
+    assert "secret" not in str(unforeseen)
+
+
+def test_what_is_asked_is_sent_as_it_was_asked() -> None:
+    told = wire.AskedQuestion.of(EXPLAIN_QUESTION, ExplainRequest(prediction_id="a" * 32, grain="group"), 2.0, "id")
+    again = EXPLAIN_QUESTION.asked.model_validate(told.asked)
+    assert again == ExplainRequest(prediction_id="a" * 32, grain="group")
+    assert AboutForecast(prediction_id="a").prediction_id == "a"
