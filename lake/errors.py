@@ -34,6 +34,7 @@
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── RefusedModelError  a version that was to answer fails a check
         ├── NoAttentionError no graph answers where the network looked
+        ├── NoGradientsError no model of a forecast has gradients
         ├── ParityError      the exported model does not compute what the trained one does
         └── EngineError      the engine refused its input or output
 """
@@ -188,6 +189,10 @@ class RefusedModelError(ModelError):
 
 class NoAttentionError(ModelError):
     """A model has no graph that answers where its network looked."""
+
+
+class NoGradientsError(ModelError):
+    """A forecast is to be explained by gradients, and none of its models has any."""
 
 
 class ParityError(ModelError):

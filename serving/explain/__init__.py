@@ -11,6 +11,7 @@
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `answers`, `wording`: what the endpoint answers, and its sentences
 - `narrative`: a forecast in words, each sentence checked against facts
+- `gradients`: integrated gradients of the networks of a forecast (needs torch)
 - `worker`: the process that computes explanations beside the service
 """
 
@@ -39,6 +40,7 @@ __all__ = [
     "counterfactual_answer",
     "explain_forecast",
     "explanation_answer",
+    "gradients",
     "narrative",
     "percent",
     "sampled_contributions",

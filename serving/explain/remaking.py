@@ -9,7 +9,7 @@ import numpy as np
 
 from feature_repo.targets import FloatArray, to_model_input
 from lake.errors import EngineError
-from serving.forecasts import QUANTILES
+from serving.forecasts import QUANTILES, calibrate
 from serving.predict import make_forecasts
 
 if TYPE_CHECKING:
@@ -98,6 +98,13 @@ class RemadeForecast:
         predicted = {model.use.name: self._over_horizon(model, x)}
         alone = make_forecasts(predicted, {model.use.name: 1.0}, [self.horizon], [self.inputs.calibration] * len(x))
         return alone[:, 0]
+
+    def corrected(self, parts: "NDArray[np.float64]") -> "NDArray[np.float64]":
+        """Apply the correction of the band to parts of p10, p50 and p90, in which it is linear: ``[..., quantile]``."""
+        unit = calibrate(np.array([[[-1.0, 0.0, 1.0]]]), [self.horizon], [self.inputs.calibration])[0, 0]
+        p50 = parts[..., 1]
+        lower, upper = unit[0] * (p50 - parts[..., 0]), unit[2] * (parts[..., 2] - p50)
+        return np.stack([p50 + lower, p50, p50 + upper], axis=-1)
 
     @cached_property
     def shares(self) -> list[float]:

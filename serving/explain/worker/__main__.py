@@ -13,6 +13,7 @@ from lake.settings import settings
 from lake.store import Lake
 from serving.deployment import Champions
 from serving.explain.explainer import Explainer
+from serving.explain.gradients import GradientExplanations
 from serving.explain.worker.explanations import LocalExplanations
 from serving.explain.worker.server import answer_until_ended, socket_path
 from serving.explain.worker.turns import NICENESS
@@ -34,7 +35,8 @@ def main() -> None:
     with closing(champions):
         with suppress(ModelError):  # it is answered to every question until there is one
             champions.current()
-        explainer = Explainer(Lake(configured.tables), champions)
+        gradients = GradientExplanations(configured)
+        explainer = Explainer(Lake(configured.tables), champions, gradients.explain)
         with closing(LocalExplanations(explainer, configured.declared_market)) as explanations:
             asyncio.run(answer_until_ended(explanations, socket_path(configured)))
 

@@ -56,6 +56,8 @@ class ExplanationQuestion(Generic[Asked, Answer]):
 def _key_of(asked: "ExplainRequest") -> ExplanationKey:
     if asked.method == "attention":  # depth and grain make no difference
         return ExplanationKey(asked.prediction_id, asked.method)
+    if asked.method == "integrated_gradients":  # nothing is drawn, so the depth makes none
+        return ExplanationKey(asked.prediction_id, asked.method, grain=asked.grain)
     return ExplanationKey(asked.prediction_id, asked.method, asked.explanation_type, asked.grain)
 
 

@@ -16,6 +16,7 @@ from lake.errors import (
     LogError,
     ModelError,
     NoAttentionError,
+    NoGradientsError,
     NotReadyError,
     OnlineStoreError,
     OverloadedError,
@@ -43,6 +44,7 @@ INSTANCE_LETTERS = 200
 RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (RefusedModelError, kinds.MODEL_REFUSED),
     (NoAttentionError, kinds.INVALID),
+    (NoGradientsError, kinds.INVALID),
     (EngineError, kinds.ENGINE_REFUSED),
     (ModelError, kinds.NO_MODEL),
     (OnlineStoreError, kinds.NO_ONLINE_STORE),
