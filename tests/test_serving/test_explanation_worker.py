@@ -27,6 +27,7 @@ from serving.explain.worker.server import bound
 from support.clients import headers_of
 from support.receipts import Home
 from support.services import Service, running_service
+from support.trainings import place_weights
 from support.waiting import until
 
 EXPLAIN, PREDICT = "/api/v1/public/explain/prediction", "/api/v1/public/predict"
@@ -40,8 +41,9 @@ socket.socket(socket.AF_UNIX).connect(sys.argv[1])
 
 
 @pytest.fixture(scope="module")
-def mine(copy_home: Any, tmp_path_factory: pytest.TempPathFactory) -> Home:
+def mine(copy_home: Any, exports: dict, networks: dict, tmp_path_factory: pytest.TempPathFactory) -> Home:
     made: Home = copy_home(tmp_path_factory.mktemp("explaining") / "home", workers=1)
+    place_weights(made.settings, exports["lstm"], networks["lstm"])
     return made
 
 
@@ -63,6 +65,10 @@ def explaining(service: Service) -> list[psutil.Process]:
     return [each for each in service.children() if "serving.explain.worker" in command_of(each)]
 
 
+def has_torch(process: psutil.Process) -> bool:
+    return any("libtorch" in each.path for each in process.memory_maps())
+
+
 def command_of(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
@@ -82,6 +88,25 @@ def test_it_answers_what_an_explainer_of_any_process_computes(http: httpx.Client
     here = Explainer(mine.lake, Champions(mine.settings)).explain(ExplanationKey(asked["prediction_id"]))
     computed = explanation_answer(here, "width", mine.settings.declared_market, is_cached=False)
     assert first == computed.model_copy(update={"seconds": first.seconds})
+
+
+def test_gradients_are_computed_there_and_torch_is_loaded_for_them_alone(service: Service, http: httpx.Client) -> None:
+    (process,), (worker,) = explaining(service), service.workers()
+    made = forecast(http)
+    asked = {"prediction_id": made.prediction_id}
+    http.post(EXPLAIN, json=asked).raise_for_status()
+    assert not has_torch(process)
+    answer = http.post(EXPLAIN, json=asked | {"method": "integrated_gradients"})
+    told = ExplanationAnswer.model_validate(answer.raise_for_status().json()).explanation
+    assert told.value == made.prediction.p50
+    summed = told.base_value + sum(told.local_explanation.shap_values.values())
+    assert summed == pytest.approx(told.value, abs=1e-3 * abs(told.value - told.base_value) + 1e-7)
+    assert told.unexplained_share == pytest.approx(0.5)  # naive and ridge
+    assert "not split by feature" in told.reasoning_chain[-1]
+    assert has_torch(process)
+    assert not has_torch(worker)
+    again = http.post(EXPLAIN, json=asked | {"method": "integrated_gradients", "explanation_type": "detailed"})
+    assert again.json()["is_cached"]
 
 
 def test_errors_come_through_it_as_they_were_raised(http: httpx.Client) -> None:

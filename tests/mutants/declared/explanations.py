@@ -2,9 +2,11 @@
 
 from mutant import Mutant
 
+GRADIENTS = "tests/test_serving/test_gradients.py"
 EXPLANATIONS = "tests/test_serving/test_explanations.py"
 ROUTES = "tests/test_serving/test_explanation_routes.py"
 WHAT_IF = "tests/test_serving/test_what_if.py"
+SUPERVISION = "tests/test_serving/test_supervision.py"
 WORKER = "tests/test_serving/test_explanation_worker.py"
 
 MUTANTS = (
@@ -118,7 +120,7 @@ MUTANTS = (
         "serving/supervision/supervisor.py",
         'logger.warning("the process that computes explanations %s", self.explainer.reap())',
         "pass",
-        (f"{WORKER}::test_when_it_is_killed_forecasts_go_on_and_another_one_answers",),
+        (f"{SUPERVISION}::test_the_dead_process_that_computes_explanations_is_replaced_and_the_workers_answer",),
     ),
     Mutant(
         "explanations-at-the-priority-of-forecasts",
@@ -135,5 +137,37 @@ MUTANTS = (
         "return kind, await reader.readexactly(length)",
         "return kind, await reader.read(length)",
         (f"{WORKER}::test_an_answer_that_breaks_off_is_no_answer",),
+    ),
+    Mutant(
+        "gradients-of-another-network",
+        "Gradients are of the network whose engine made the forecast.",
+        "serving/explain/gradients/networks.py",
+        "if not difference <= TOLERANCE:",
+        "if False:",
+        (f"{GRADIENTS}::test_weights_that_are_not_there_or_not_those_explain_nothing",),
+    ),
+    Mutant(
+        "gradients-hide-what-they-do-not-explain",
+        "What models without gradients add to a blend is said, and not left out.",
+        "serving/explain/gradients/explained.py",
+        "split.contributions[-1] = split.value - split.base",
+        "pass",
+        (f"{GRADIENTS}::test_of_a_blend_the_networks_are_split_and_the_rest_is_said_to_be_unexplained",),
+    ),
+    Mutant(
+        "gradients-on-a-coarse-way",
+        "Integrated gradients sum to the change of the forecast, to a thousandth of it.",
+        "serving/explain/gradients/integrate.py",
+        "STEPS = 64",
+        "STEPS = 2",
+        (f"{GRADIENTS}::test_they_sum_to_the_change_that_the_engine_forecasts",),
+    ),
+    Mutant(
+        "flags-change-on-the-way",
+        "Which features are known is held fixed for gradients.",
+        "serving/explain/gradients/explained.py",
+        "np.isnan(typical) | (flags == 0)",
+        "np.isnan(typical)",
+        (f"{GRADIENTS}::test_what_is_known_does_not_change_on_the_way",),
     ),
 )
