@@ -82,7 +82,7 @@ class Explainer:
     champions
         Models in service.
     by_gradients
-        Explains by integrated gradients; None in a process without torch, which refuses that method.
+        Explains by integrated gradients; None refuses that method, in a process without torch.
     """
 
     def __init__(self, lake: "Lake", champions: "Champions", by_gradients: "Explaining | None" = None) -> None:
@@ -118,8 +118,8 @@ class Explainer:
         if method == "integrated_gradients":
             if self._by_gradients is None:
                 raise NoGradientsError(
-                    "This process has no torch to compute gradients with; the explanation process of the endpoint does "
-                    "(`quantlake serve`). The method shapley needs none."
+                    "This process computes no gradients, which need torch; the explanation process of `quantlake serve` "
+                    "does. The method shapley needs none."
                 )
             return self._by_gradients
         return explain_forecast if method == "shapley" else explain_by_line

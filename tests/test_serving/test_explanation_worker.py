@@ -65,6 +65,18 @@ def explaining(service: Service) -> list[psutil.Process]:
     return [each for each in service.children() if "serving.explain.worker" in command_of(each)]
 
 
+def explained(http: httpx.Client, asked: dict[str, Any]) -> ExplanationAnswer:
+    """Ask until there is an answer: on a machine that others keep busy the process is long in coming to its turn."""
+    answers: list[httpx.Response] = []
+
+    def is_answered() -> bool:
+        answers.append(http.post(EXPLAIN, json=asked))
+        return answers[-1].status_code == httpx.codes.OK
+
+    until(is_answered)
+    return ExplanationAnswer.model_validate(answers[-1].json())
+
+
 def has_torch(process: psutil.Process) -> bool:
     return any("libtorch" in each.path for each in process.memory_maps())
 
@@ -83,7 +95,7 @@ def forecast(http: httpx.Client) -> PredictAnswer:
 
 def test_it_answers_what_an_explainer_of_any_process_computes(http: httpx.Client, mine: Home) -> None:
     asked = {"prediction_id": forecast(http).prediction_id, "quantile": "width"}
-    first, again = (ExplanationAnswer.model_validate(http.post(EXPLAIN, json=asked).json()) for _ in range(2))
+    first, again = explained(http, asked), explained(http, asked)
     assert (first.is_cached, again.is_cached) == (False, True)
     here = Explainer(mine.lake, Champions(mine.settings)).explain(ExplanationKey(asked["prediction_id"]))
     computed = explanation_answer(here, "width", mine.settings.declared_market, is_cached=False)
@@ -94,10 +106,9 @@ def test_gradients_are_computed_there_and_torch_is_loaded_for_them_alone(service
     (process,), (worker,) = explaining(service), service.workers()
     made = forecast(http)
     asked = {"prediction_id": made.prediction_id}
-    http.post(EXPLAIN, json=asked).raise_for_status()
+    explained(http, asked)
     assert not has_torch(process)
-    answer = http.post(EXPLAIN, json=asked | {"method": "integrated_gradients"})
-    told = ExplanationAnswer.model_validate(answer.raise_for_status().json()).explanation
+    told = explained(http, asked | {"method": "integrated_gradients"}).explanation
     assert told.value == made.prediction.p50
     summed = told.base_value + sum(told.local_explanation.shap_values.values())
     assert summed == pytest.approx(told.value, abs=1e-3 * abs(told.value - told.base_value) + 1e-7)
@@ -105,8 +116,7 @@ def test_gradients_are_computed_there_and_torch_is_loaded_for_them_alone(service
     assert "not split by feature" in told.reasoning_chain[-1]
     assert has_torch(process)
     assert not has_torch(worker)
-    again = http.post(EXPLAIN, json=asked | {"method": "integrated_gradients", "explanation_type": "detailed"})
-    assert again.json()["is_cached"]
+    assert explained(http, asked | {"method": "integrated_gradients", "explanation_type": "detailed"}).is_cached
 
 
 def test_errors_come_through_it_as_they_were_raised(http: httpx.Client) -> None:
@@ -120,9 +130,10 @@ def test_errors_come_through_it_as_they_were_raised(http: httpx.Client) -> None:
 
 def test_it_gives_way_to_forecasts(service: Service, http: httpx.Client) -> None:
     (process,) = explaining(service)
-    assert process.nice() == 19
+    threads = [each.id for each in process.threads()] if sys.platform == "linux" else [process.pid]
+    assert {os.getpriority(os.PRIO_PROCESS, each) for each in threads} == {19}
     (worker,) = service.workers()
-    assert worker.nice() == psutil.Process(os.getpid()).nice()
+    assert worker.nice() == psutil.Process().nice()
 
 
 def test_when_it_is_killed_forecasts_go_on_and_another_one_answers(service: Service, http: httpx.Client) -> None:
@@ -152,7 +163,7 @@ def test_it_ends_with_the_process_that_started_it(copy_home: Any, tmp_path: Path
         until(path.exists)
         (process,) = explaining(service)
         service.process.kill()
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, seconds=60)
         left = socket.socket(socket.AF_UNIX)
         with left, pytest.raises((ConnectionRefusedError, FileNotFoundError)):
             left.connect(str(path))

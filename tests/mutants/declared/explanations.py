@@ -126,8 +126,8 @@ MUTANTS = (
         "explanations-at-the-priority-of-forecasts",
         "What computes explanations gives way to what computes forecasts.",
         "serving/explain/worker/__main__.py",
-        "os.nice(NICENESS)",
-        "os.nice(0)",
+        "os.setpriority(os.PRIO_PROCESS, thread, NICENESS)",
+        "pass",
         (f"{WORKER}::test_it_gives_way_to_forecasts",),
     ),
     Mutant(
