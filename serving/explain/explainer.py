@@ -118,8 +118,8 @@ class Explainer:
         if method == "integrated_gradients":
             if self._by_gradients is None:
                 raise NoGradientsError(
-                    "This process computes no gradients, which need torch; the explanation process of `quantlake serve` "
-                    "does. The method shapley needs none."
+                    "This process computes no gradients, which need torch; the explanation process of "
+                    "`quantlake serve` does. The method shapley needs none."
                 )
             return self._by_gradients
         return explain_forecast if method == "shapley" else explain_by_line
