@@ -9,7 +9,7 @@ import numpy as np
 
 from feature_repo.targets import FloatArray, to_model_input
 from lake.errors import EngineError
-from serving.forecasts import QUANTILES, calibrate
+from serving.forecasts import QUANTILES
 from serving.predict import make_forecasts
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class RemadeForecast:
 
     def corrected(self, parts: "NDArray[np.float64]") -> "NDArray[np.float64]":
         """Apply the correction of the band to parts of p10, p50 and p90, in which it is linear: ``[..., quantile]``."""
-        unit = calibrate(np.array([[[-1.0, 0.0, 1.0]]]), [self.horizon], [self.inputs.calibration])[0, 0]
+        band = {"unit": np.array([[[-1.0, 0.0, 1.0]]], np.float32)}
+        unit = make_forecasts(band, {"unit": 1.0}, [self.horizon], [self.inputs.calibration])[0, 0]
         p50 = parts[..., 1]
         lower, upper = unit[0] * (p50 - parts[..., 0]), unit[2] * (parts[..., 2] - p50)
         return np.stack([p50 + lower, p50, p50 + upper], axis=-1)
