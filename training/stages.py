@@ -11,7 +11,7 @@ from lake.care import pin
 from lake.clock import FixedClock
 from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
-from lake.ledger import TrialLedger
+from lake.ledger import TrialLedger, families_of
 from lake.report import Report
 from lake.settings import Settings
 from lake.sources import caveats_of
@@ -28,7 +28,7 @@ from training.data import (
     walk_forward,
 )
 from training.experiments import Experiment, Workspace
-from training.ledger import ledger_of
+from training.ledger import ledger_of, model_families
 from training.models import card_of
 from training.runs import FRAME, TARGETS, TRAINING_SET, track, track_trials
 from training.tracking import Measure, Progress, no_progress
@@ -100,7 +100,8 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: P
     -------
     Report
         Of `evaluations`; `details` has the model table over all folds, the verdicts against the best baseline, which
-        are in the table `verdicts` too, and the plots; `warnings` names the models that beat no baseline.
+        are in the table `verdicts` too, what the trial ledger said of each family when they were judged, and the plots;
+        `warnings` names the models that beat no baseline.
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
@@ -108,7 +109,11 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: P
     report = _completed(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
     plots = {name: work.folder / path for name, path in record["plots"].items()}
     return report.with_details(
-        model_table=record["model_table"], verdicts=record["verdicts"], warnings=tuple(record["warnings"]), **plots
+        model_table=record["model_table"],
+        verdicts=record["verdicts"],
+        trial_ledger=record["ledger"],
+        warnings=tuple(record["warnings"]),
+        **plots,
     )
 
 
@@ -260,8 +265,13 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
         "model_table": overall.to_dicts(),
         "verdicts": sentences,
         "warnings": warnings,
+        "ledger": [str(family) for family in families_of(work.lake, now, _families(work, windows))],
         "plots": plots,
     }
+
+
+def _families(work: Workspace, windows: WindowSet) -> list[str]:
+    return model_families(work.experiment.models, windows.horizons, work.experiment.calendar)
 
 
 def _publish(

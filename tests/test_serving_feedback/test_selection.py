@@ -11,6 +11,7 @@ import pytest
 
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConfigError, ConflictError, LookAheadError, NotReadyError
+from lake.ledger import TrialLedger
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
@@ -218,9 +219,9 @@ def test_a_null_twin_has_the_same_sessions_and_no_edge() -> None:
     assert run(twin).e_values.max() < 20 < run(returns).e_values.max()
 
 
-def test_the_comparison_stands_beside_its_rivals() -> None:
+def test_the_comparison_stands_beside_its_rivals(tmp_path: Path) -> None:
     returns = world(4, 150, seed=8, edge=0.003)
-    found = compare(returns, returns.known[-1], RULE, REGIME_NAMES)
+    found = compare(returns, returns.known[-1], RULE, REGIME_NAMES, ledger=TrialLedger(Lake(tmp_path), DEMO_START))
     figures = {str(row["name"]): row for row in found.figures}
     best = f"best in hindsight (s{returns.net.sum(axis=0).argmax()})"
     assert set(figures) == {
@@ -273,7 +274,8 @@ def test_the_tables_are_decided_and_shown_at_equal_volatility(
     declared = paper_returns_of(lake.read(STRATEGY_RETURNS))
     scaled = at_equal_volatility(declared)
     assert not np.allclose(scaled.net, declared.net)
-    assert report.details["comparison"] == compare(scaled, clock.now(), RULE, KNOWN_REGIMES).figures
+    ledger = TrialLedger(lake, clock.now())
+    assert report.details["comparison"] == compare(scaled, clock.now(), RULE, KNOWN_REGIMES, ledger=ledger).figures
     last = select(scaled, clock.now(), RULE, KNOWN_REGIMES).decisions[-1]
     stored = lake.read(SELECTIONS).filter(event_time=last.session, regime=last.regime)
     assert stored["probabilities"].item().to_list() == list(last.probabilities)

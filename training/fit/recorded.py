@@ -13,7 +13,7 @@ from training.data import WindowSet
 from training.experiments import Experiment
 from training.fit.fit import fit_model
 from training.fit.fitted import Fitted
-from training.ledger import ModelTrials
+from training.ledger import ModelTrials, model_families
 from training.models import BASELINE
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ class ValidationTrials:
         """Record a look at the last test interval, where the validation windows reach into it."""
         days = self._valid.keys.select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).row(0)
         if days[1].date() >= self._experiment.test_intervals[-1].first:
-            families = ModelTrials(
-                self._kind, self._model, {}, self._valid.horizons, grid=self._experiment.calendar
-            ).families
+            families = model_families([self._model], self._valid.horizons, self._experiment.calendar)
             self._ledger.open_holdout(families, *days, who=self._kind, reason=reason)
 
     @contextmanager

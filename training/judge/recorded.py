@@ -9,7 +9,7 @@ from lake.ledger import ScoredTrial, TrialLedger
 from training.data import Split, WindowSet
 from training.experiments import Experiment
 from training.judge.fold_forecasts import FoldForecast, join_folds, of_seeds
-from training.ledger import ModelTrials
+from training.ledger import ModelTrials, model_families
 from training.models import BASELINE, card_of
 
 WHO = "walk-forward evaluation"
@@ -18,11 +18,7 @@ WHO = "walk-forward evaluation"
 def open_last_interval(windows: WindowSet, experiment: Experiment, split: Split, ledger: TrialLedger) -> None:
     """Write down that the last test interval is looked at, for every model and horizon that is judged on it."""
     judged = [model for model in experiment.models if model != BASELINE]
-    families = [
-        family
-        for model in judged
-        for family in ModelTrials(WHO, model, {}, windows.horizons, grid=experiment.calendar).families
-    ]
+    families = model_families(judged, windows.horizons, experiment.calendar)
     first, last = (
         windows.keys[split.test].select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).row(0)
     )

@@ -1,6 +1,6 @@
 """One configuration of a model as trials of the ledger: each horizon asks a question of its own."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,25 @@ from lake.ledger import ScoredTrial, family_of
 from training.data import WindowSet, losses_by_session, overlap_of
 
 Quantiles = npt.NDArray[np.float32]
+
+
+def model_families(models: Iterable[str], horizons: Iterable[int], grid: str = VENUE) -> list[str]:
+    """Return the families of some models: one for each model and horizon.
+
+    Parameters
+    ----------
+    horizons
+        In bars.
+    grid
+        Of the bars, by which horizons are named.
+
+    Examples
+    --------
+    >>> model_families(["ridge"], [1, 5])
+    ['ridge, forecast_v2, 1 session', 'ridge, forecast_v2, 5 sessions']
+    """
+    named = [str(horizon_of(bars, interval_of(grid))) for bars in horizons]
+    return [family_of(model, FORECAST_V2.name, horizon) for model in models for horizon in named]
 
 
 @dataclass(frozen=True)
@@ -50,8 +69,7 @@ class ModelTrials:
     @property
     def families(self) -> list[str]:
         """Families of its trials, in the order of the horizons."""
-        interval = interval_of(self.grid)
-        return [family_of(self.model, FORECAST_V2.name, str(horizon_of(bars, interval))) for bars in self.horizons]
+        return model_families([self.model], self.horizons, self.grid)
 
     def scored(
         self, truth: WindowSet, ours: Quantiles, naive: Quantiles, *, score: float | None = None, seconds: float = 0.0

@@ -1,0 +1,94 @@
+"""`quantlake ledger`: how many configurations were scored for each question, and what the best is worth given that."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dagster_project.commands.shell import (
+    AsCsv,
+    AsJson,
+    DataTable,
+    ShownColumn,
+    console,
+    fixed,
+    is_for_program,
+    print_line,
+    require_lake,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lake.ledger import FamilyRecord
+
+Contains = Annotated[str, typer.Option("--family", help="Only families whose name contains this, e.g. lstm.")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="A day, or an instant with its zone; by default now.")]
+COLUMNS = (
+    ShownColumn("family", wraps=True),
+    "trials",
+    ShownColumn("failed", rank=3),
+    ShownColumn("kind", "best by", shown=lambda kind: kind.replace("_", " "), wraps=True),
+    ShownColumn("sharpe", "Sharpe per session", shown=lambda value: f"{value:+.4f}"),
+    ShownColumn("sessions", rank=1),
+    ShownColumn("effective_sessions", "worth", shown=fixed(0), rank=2),
+    ShownColumn("deflated_sharpe", "DSR", shown=fixed(3)),
+    ShownColumn("overfitting", "PBO", shown=fixed(2)),
+    ShownColumn("on_noise", "PBO on noise", shown=lambda band: f"{band[0]:.2f} to {band[1]:.2f}"),
+    ShownColumn("openings", "opened"),
+)
+
+
+def ledger(*, contains: Contains = "", as_of: AsOf = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
+    """Show each family of trials: how many there were, the best of them, and what that is worth given their number."""
+    from lake.clock import instant_of
+    from lake.errors import UnknownNameError
+    from lake.ledger import families_of
+    from lake.settings import settings
+    from lake.store import Lake
+
+    configured = settings()
+    require_lake(configured)
+    now = configured.clock.now()
+    every = families_of(Lake.open(configured), now if as_of is None else min(instant_of(as_of), now))
+    found = [family for family in every if contains in family.family]
+    if not found:
+        raise UnknownNameError("family of trials", contains, [family.family for family in every])
+    rows = [_row(family) for family in found]
+    if is_for_program(rows, DataTable.of_records(rows), as_json=as_json, as_csv=as_csv):
+        return
+    _show(found, rows)
+
+
+def _row(family: "FamilyRecord") -> dict[str, Any]:
+    estimate = family.overfitting
+    return {
+        "family": family.family,
+        "trials": family.trials,
+        "failed": family.failed,
+        "kind": family.kind,
+        "subject": family.subject,
+        "parameters": family.parameters,
+        "sharpe": family.sharpe,
+        "sessions": family.sessions,
+        "effective_sessions": family.effective_sessions,
+        "deflated_sharpe": family.deflated_sharpe,
+        "overfitting": None if estimate is None else estimate.probability,
+        "on_noise": None if estimate is None else [estimate.low, estimate.high],
+        "overfitting_trials": None if estimate is None else estimate.strategies,
+        "openings": family.openings,
+        "last_opened": family.last_opened,
+    }
+
+
+def _show(found: "Sequence[FamilyRecord]", rows: "Sequence[dict[str, Any]]") -> None:
+    console().print(DataTable.of("Trials by family, and the best of each", COLUMNS, rows))
+    print_line(
+        "\ntrials: configurations scored, failed ones too; Sharpe: mean over deviation of the gain on naive, or of net "
+        "returns;\nDSR: deflated, the probability that it is more than the best of so many trials has by chance, worth "
+        "reading once;\nPBO: how often the best of one half of history is below the median in the other; on noise it "
+        "lies in the band\nbeside it in 90 of 100 cases; opened: looks at the last test interval. docs/ledger.md says "
+        "how to read it."
+    )
+    unscored = [family.family for family in found if family.sharpe is None]
+    if unscored:
+        print_line(f"No trial has a Sharpe ratio: {'; '.join(unscored)}.")
