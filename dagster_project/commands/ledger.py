@@ -24,18 +24,27 @@ if TYPE_CHECKING:
 Contains = Annotated[str, typer.Option("--family", help="Only families whose name contains this, e.g. lstm.")]
 AsOf = Annotated[str | None, typer.Option("--as-of", help="A day, or an instant with its zone; by default now.")]
 COLUMNS = (
-    ShownColumn("family", wraps=True),
+    ShownColumn("family"),
     "trials",
     ShownColumn("failed", rank=3),
     ShownColumn("kind", "best by", shown=lambda kind: kind.replace("_", " "), wraps=True),
-    ShownColumn("sharpe", "Sharpe per session", shown=lambda value: f"{value:+.4f}"),
+    ShownColumn("sharpe", "Sharpe", shown=lambda value: f"{value:+.4f}"),
     ShownColumn("sessions", rank=1),
     ShownColumn("effective_sessions", "worth", shown=fixed(0), rank=2),
     ShownColumn("deflated_sharpe", "DSR", shown=fixed(3)),
     ShownColumn("overfitting", "PBO", shown=fixed(2)),
-    ShownColumn("on_noise", "PBO on noise", shown=lambda band: f"{band[0]:.2f} to {band[1]:.2f}"),
+    ShownColumn("on_noise", "on noise", shown=lambda band: f"{band[0]:.2f} to {band[1]:.2f}"),
     ShownColumn("openings", "opened"),
 )
+
+
+LEGEND = """
+trials: configurations scored, failed ones too; Sharpe: per session, mean over deviation of the gain on naive, or of
+net returns; worth: independent sessions that say as much; DSR: deflated Sharpe ratio, the probability that it exceeds
+what the best of so many trials has by chance, to be read once; PBO: how often the best of one half of history is below
+the median in the other; on noise: where the PBO lies in 90 of 100 cases without skill; opened: looks at the last test
+interval."""
+"""What the columns of the table are."""
 
 
 def ledger(*, contains: Contains = "", as_of: AsOf = None, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
@@ -82,13 +91,7 @@ def _row(family: "FamilyRecord") -> dict[str, Any]:
 
 def _show(found: "Sequence[FamilyRecord]", rows: "Sequence[dict[str, Any]]") -> None:
     console().print(DataTable.of("Trials by family, and the best of each", COLUMNS, rows))
-    print_line(
-        "\ntrials: configurations scored, failed ones too; Sharpe: mean over deviation of the gain on naive, or of net "
-        "returns;\nDSR: deflated, the probability that it is more than the best of so many trials has by chance, worth "
-        "reading once;\nPBO: how often the best of one half of history is below the median in the other; on noise it "
-        "lies in the band\nbeside it in 90 of 100 cases; opened: looks at the last test interval. docs/ledger.md says "
-        "how to read it."
-    )
+    print_line(LEGEND)
     unscored = [family.family for family in found if family.sharpe is None]
     if unscored:
         print_line(f"No trial has a Sharpe ratio: {'; '.join(unscored)}.")

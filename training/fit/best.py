@@ -6,7 +6,7 @@ from typing import Any
 from lake.ledger import TrialLedger
 from training.data import WindowSet
 from training.experiments import Experiment
-from training.fit.fit import of_seeds, refit
+from training.fit.fit import fits_of_seeds, refit
 from training.fit.fitted import Fitted
 from training.fit.recorded import ValidationTrials
 from training.models import card_of
@@ -32,7 +32,7 @@ def fit_best(
         last test interval, where the validation windows reach into it. A model that is fitted at once learns from the
         validation windows too: nothing is scored, and nothing is recorded.
     """
-    fits = list(of_seeds(model, train, valid, experiment, parameters))
+    fits = list(fits_of_seeds(model, train, valid, experiment, parameters))
     if card_of(model).is_network:
         settings = {"optimisation": experiment.optimisation.model_dump(mode="json")}
         trials = ValidationTrials("seed_choice", model, train, valid, experiment, settings, ledger)

@@ -136,11 +136,11 @@ def fit_each_seed(
     parameters: Mapping[str, Any] | None = None,
 ) -> Iterator[Fitted]:
     """Fit and refit a network once per seed; other models are fitted once."""
-    for fitted in of_seeds(model, train, valid, experiment, parameters):
+    for fitted in fits_of_seeds(model, train, valid, experiment, parameters):
         yield refit(fitted, train, valid, experiment)
 
 
-def of_seeds(
+def fits_of_seeds(
     model: str, train: WindowSet, valid: WindowSet, experiment: Experiment, parameters: Mapping[str, Any] | None
 ) -> Iterator[Fitted]:
     """Fit a network once per seed, and any other model once; none of them is refitted."""

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import optuna
 
 
+CHOICE_OF_FIT = "choice of seed and epochs"
+
+
 class ValidationTrials:
     """Trials of one model that are scored on the same validation windows.
 
@@ -56,7 +59,7 @@ class ValidationTrials:
         days = self._valid.keys.select(pl.col("event_time").min(), pl.col("event_time").max().alias("last")).row(0)
         if days[1].date() >= self._experiment.test_intervals[-1].first:
             families = model_families([self._model], self._valid.horizons, self._experiment.calendar)
-            self._ledger.open_holdout(families, *days, who=self._kind, reason=reason)
+            self._ledger.open_holdout(families, *days, who=CHOICE_OF_FIT, reason=reason)
 
     @contextmanager
     def failing(self, parameters: Mapping[str, Any], seed: int) -> Iterator[None]:
