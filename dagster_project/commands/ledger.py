@@ -26,23 +26,20 @@ AsOf = Annotated[str | None, typer.Option("--as-of", help="A day, or an instant 
 COLUMNS = (
     ShownColumn("family"),
     "trials",
-    ShownColumn("failed", rank=3),
-    ShownColumn("kind", "best by", shown=lambda kind: kind.replace("_", " "), wraps=True),
+    ShownColumn("failed", rank=4),
+    ShownColumn("kind", "best by", shown=lambda kind: kind.replace("_", " "), rank=1),
     ShownColumn("sharpe", "Sharpe", shown=lambda value: f"{value:+.4f}"),
-    ShownColumn("sessions", rank=1),
-    ShownColumn("effective_sessions", "worth", shown=fixed(0), rank=2),
+    ShownColumn("sessions", rank=2),
+    ShownColumn("effective_sessions", "worth", shown=fixed(0), rank=3),
     ShownColumn("deflated_sharpe", "DSR", shown=fixed(3)),
-    ShownColumn("overfitting", "PBO", shown=fixed(2)),
-    ShownColumn("on_noise", "on noise", shown=lambda band: f"{band[0]:.2f} to {band[1]:.2f}"),
+    ShownColumn("estimate", "PBO (on noise)", wraps=True),
     ShownColumn("openings", "opened"),
 )
-
-
 LEGEND = """
 trials: configurations scored, failed ones too; Sharpe: per session, mean over deviation of the gain on naive, or of
 net returns; worth: independent sessions that say as much; DSR: deflated Sharpe ratio, the probability that it exceeds
 what the best of so many trials has by chance, to be read once; PBO: how often the best of one half of history is below
-the median in the other; on noise: where the PBO lies in 90 of 100 cases without skill; opened: looks at the last test
+the median in the other; on noise: where that lies in 90 of 100 cases without skill; opened: looks at the last test
 interval."""
 """What the columns of the table are."""
 
@@ -89,8 +86,15 @@ def _row(family: "FamilyRecord") -> dict[str, Any]:
     }
 
 
+def _estimate(family: "FamilyRecord") -> str | None:
+    """Return the probability of back-test overfitting beside where it lies on noise; alone it says nothing."""
+    found = family.overfitting
+    return None if found is None else f"{found.probability:.2f} ({found.low:.2f} to {found.high:.2f})"
+
+
 def _show(found: "Sequence[FamilyRecord]", rows: "Sequence[dict[str, Any]]") -> None:
-    console().print(DataTable.of("Trials by family, and the best of each", COLUMNS, rows))
+    shown = [row | {"estimate": _estimate(family)} for family, row in zip(found, rows, strict=True)]
+    console().print(DataTable.of("Trials by family, and the best of each", COLUMNS, shown))
     print_line(LEGEND)
     unscored = [family.family for family in found if family.sharpe is None]
     if unscored:

@@ -177,7 +177,7 @@ def test_one_altered_model_file_is_named(mine: at_home.Home, kind: str) -> None:
 def test_versions_of_one_file_are_told_apart(mine: at_home.Home) -> None:
     """A model that was trained again to the same bits has the digest of the version before."""
     one = stored(mine, "replay", member="ridge")
-    use = receipt_of(mine.lake, mine.settings, one).models[0]
+    use = one.receipt.models[0]
     shutil.copytree(mine.settings.models / "ridge" / use.version, mine.settings.models / "ridge" / "77")
     engines = EngineCache(mine.settings)
     taken = [engines.take(use.model_copy(update={"version": version})) for version in (use.version, "77")]
