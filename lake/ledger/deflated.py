@@ -100,14 +100,14 @@ def effective_sessions(gains: Gains, lags: int) -> float:
     >>> independent = np.random.default_rng(0).normal(size=4_004)
     >>> overlapping = np.convolve(independent, np.ones(5), "valid")
     >>> round(effective_sessions(overlapping, lags=10), -2)  # of 4,000 that are worth 800
-    1000.0
+    900.0
     """
     count, centred = len(gains), gains - gains.mean()
     variance = float(centred @ centred)
     within = min(lags, count - 1)
     weights = 1 - np.arange(1, within + 1) / (lags + 1)
-    repeated = sum(weight * float(centred[lag:] @ centred[:-lag]) for lag, weight in enumerate(weights, 1))
-    long_run = variance + 2 * repeated
+    repeated = sum(weight * (centred[lag:] @ centred[:-lag]) for lag, weight in enumerate(weights, 1))
+    long_run = variance + 2 * float(repeated)
     return float(count) if long_run <= variance else count * variance / long_run
 
 

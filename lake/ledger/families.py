@@ -108,7 +108,9 @@ def _newest_states(lake: LakeReader, at: datetime) -> pl.DataFrame:
     if not lake.exists(TRIAL_LEDGER):
         return TRIAL_LEDGER.empty()
     rows = lake.read_as_of(TRIAL_LEDGER, at)
-    return rows.sort("event_time", "trial_id").unique("trial_id", keep="last", maintain_order=True)
+    # One that failed, and was scored when it was repeated, has a score.
+    ordered = rows.sort("is_failed", "event_time", descending=[True, False])
+    return ordered.unique("trial_id", keep="last", maintain_order=True)
 
 
 def _record(

@@ -114,6 +114,14 @@ def test_failed_trials_count_and_have_no_ratio(ledger: TrialLedger) -> None:
     assert found.deflated_sharpe < (only(fewer.lake).deflated_sharpe or 0)
 
 
+def test_a_trial_that_failed_and_was_scored_when_it_was_repeated_counts_once_and_is_scored(
+    ledger: TrialLedger,
+) -> None:
+    assert ledger.record([pruned(1)]) == ledger.record([trial(1)]) == 1
+    assert ledger.record([pruned(1)]) == 0
+    assert (only(ledger.lake).trials, only(ledger.lake).failed, only(ledger.lake).sessions) == (1, 0, 120)
+
+
 def test_a_trial_that_gains_further_sessions_stays_one_trial(ledger: TrialLedger) -> None:
     whole, start = gains(1), gains(1).head(100)
     assert ledger.record([trial(1, gains=start)]) == 1

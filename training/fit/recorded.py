@@ -86,9 +86,13 @@ class ValidationTrials:
     def taken_over(self, finished: "Sequence[optuna.trial.FrozenTrial]", seed: int) -> None:
         """Record finished trials that no ledger was there for: those of earlier versions, and of killed workers."""
         declared = self._experiment.parameters_of(self._model)
-        for trial in finished:
-            own = self._of(declared | trial.params, seed)
-            self._ledger.record(own.unscored(is_failed=trial.state.name != "COMPLETE"))
+        self._ledger.record(
+            [
+                each
+                for trial in finished
+                for each in self._of(declared | trial.params, seed).unscored(is_failed=trial.state.name != "COMPLETE")
+            ]
+        )
 
     @cached_property
     def _naive(self) -> "npt.NDArray[np.float32]":
