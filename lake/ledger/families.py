@@ -108,8 +108,8 @@ def _newest_states(lake: LakeReader, at: datetime) -> pl.DataFrame:
     if not lake.exists(TRIAL_LEDGER):
         return TRIAL_LEDGER.empty()
     rows = lake.read_as_of(TRIAL_LEDGER, at)
-    # One that failed, and was scored when it was repeated, has a score.
-    ordered = rows.sort("is_failed", "event_time", descending=[True, False])
+    # One that failed, and was scored when it was repeated, has a score; of several states the longest counts.
+    ordered = rows.sort("is_failed", "sessions", "event_time", descending=[True, False, False])
     return ordered.unique("trial_id", keep="last", maintain_order=True)
 
 

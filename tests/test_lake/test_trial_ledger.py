@@ -120,6 +120,9 @@ def test_a_trial_that_failed_and_was_scored_when_it_was_repeated_counts_once_and
     assert ledger.record([pruned(1)]) == ledger.record([trial(1)]) == 1
     assert ledger.record([pruned(1)]) == 0
     assert (only(ledger.lake).trials, only(ledger.lake).failed, only(ledger.lake).sessions) == (1, 0, 120)
+    ledger.record([trial(2, gains=None)])
+    ledger.record([trial(2)])
+    assert (only(ledger.lake).trials, only(ledger.lake).failed, only(ledger.lake).overfitting is None) == (2, 0, False)
 
 
 def test_a_trial_that_gains_further_sessions_stays_one_trial(ledger: TrialLedger) -> None:
