@@ -44,7 +44,6 @@ from serving.predict import Predictor
 from serving.receipts import running_code
 from serving.replay import Replayed, counts, receipt_of, replay, replay_sample
 from serving.replay.cases import Case, cases, identities
-from serving.replay.engine_cache import EngineCache
 from serving.replay.verify import without_receipt
 from serving.web.app import build_app
 from support import receipts as at_home
@@ -172,16 +171,6 @@ def test_one_altered_model_file_is_named(mine: at_home.Home, kind: str) -> None:
     content[-100] ^= 1
     (folder / "model.onnx").write_bytes(content)
     assert faults(mine, one) == {("model file", str(folder))}
-
-
-def test_versions_of_one_file_are_told_apart(mine: at_home.Home) -> None:
-    """A model that was trained again to the same bits has the digest of the version before."""
-    one = stored(mine, "replay", member="ridge")
-    use = one.receipt.models[0]
-    shutil.copytree(mine.settings.models / "ridge" / use.version, mine.settings.models / "ridge" / "77")
-    engines = EngineCache(mine.settings)
-    taken = [engines.take(use.model_copy(update={"version": version})) for version in (use.version, "77")]
-    assert [engine.version for engine in taken] == [use.version, "77"]
 
 
 def test_a_model_that_was_exchanged_with_its_signature_is_named(mine: at_home.Home) -> None:

@@ -103,6 +103,6 @@ MUTANTS = (
         "serving/replay/engine_cache.py",
         "key = (use.version, use.digest, use.engine.threads)",
         'key = ("", use.digest, use.engine.threads)',
-        ("tests/test_serving/test_receipts_proof.py::test_versions_of_one_file_are_told_apart",),
+        ("tests/test_serving/test_engine_cache.py::test_versions_of_one_file_are_told_apart",),
     ),
 )
