@@ -30,6 +30,7 @@ from lake.tables.decisions import (
 from lake.tables.documents import CHUNK_VECTORS, CHUNKS, DOCUMENTS, INTERNAL_NOTES
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
+from lake.tables.ledger import HOLDOUT_OPENINGS, TRIAL_GAINS, TRIAL_KINDS, TRIAL_LEDGER
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
@@ -53,6 +54,7 @@ __all__ = [
     "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
+    "HOLDOUT_OPENINGS",
     "INTERNAL_NOTES",
     "KNOWN_TIME",
     "LABELS",
@@ -75,6 +77,9 @@ __all__ = [
     "SYMBOL",
     "SYMBOLS",
     "TABLES",
+    "TRIAL_GAINS",
+    "TRIAL_KINDS",
+    "TRIAL_LEDGER",
     "UNIVERSE",
     "VERDICTS",
 ]
@@ -101,6 +106,9 @@ TABLES: tuple[TableSpec, ...] = (
     MODEL_WINDOWS,
     EVALUATIONS,
     VERDICTS,
+    TRIAL_LEDGER,
+    TRIAL_GAINS,
+    HOLDOUT_OPENINGS,
     FORECASTS,
     RECEIPTS,
     FORECAST_DECISIONS,
