@@ -6,11 +6,13 @@ after the instant.
 - `KnownTables`: tables of a lake as of an instant, rows kept in memory by version of the table
 - `read_moment`, `instant_as_of`, `span_between`, `Span`, `RowsPage`: what a question names
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
+- `accuracy_of`: each forecast of a symbol beside what came, with its record by regime and quarter
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
 - `records_by`, `watch_list`: every symbol, regime or model, from one scan
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
+from serving.history.accuracy import accuracy_of
 from serving.history.bars import bars_of
 from serving.history.calibration import band_of, calibration_of, records_by
 from serving.history.decisions import drift_of, models_of, regimes_of, selections_of
@@ -31,6 +33,7 @@ __all__ = [
     "KnownTables",
     "RowsPage",
     "Span",
+    "accuracy_of",
     "band_of",
     "band_record",
     "bars_of",

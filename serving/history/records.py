@@ -137,6 +137,28 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int, *, verb: 
     return api.BandRecord(**counted, held=share, low=low, high=high, is_enough=True, sentence=said)
 
 
+def hit_record(outcomes: int, hits: int, sessions: int, overlap: int) -> api.HitRecord:
+    """Return how often the median had the sign of the return; the interval is that of `band_record`.
+
+    Examples
+    --------
+    >>> found = hit_record(outcomes=100, hits=80, sessions=100, overlap=1)
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.7267, 0.8575)
+    >>> hit_record(outcomes=12, hits=12, sessions=12, overlap=1).share is None
+    True
+    """
+    independent = sessions / overlap
+    if outcomes < LEAST_OUTCOMES:
+        return api.HitRecord(
+            outcomes=outcomes, independent=independent, share=None, low=None, high=None, is_enough=False
+        )
+    low, high = wilson(hits / outcomes, independent)
+    return api.HitRecord(
+        outcomes=outcomes, independent=independent, share=hits / outcomes, low=low, high=high, is_enough=True
+    )
+
+
 def wilson(share: float, count: float, z: float = Z90) -> tuple[float, float]:
     """Return Wilson's interval of a share of `count` independent trials, which need not be a whole number.
 

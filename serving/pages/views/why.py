@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.api import BandRecord
+from serving.api import CalibrationAnswer
 from serving.api.explanations import CounterfactualAnswer, ExplanationAnswer, FeatureContribution, FeatureSweep
 from serving.pages import formats
 from serving.pages.views.bands import ShownBand, return_band
@@ -118,12 +118,12 @@ def why_view(answer: ExplanationAnswer) -> WhyView:
     )
 
 
-def what_if_view(answer: CounterfactualAnswer, record: BandRecord) -> WhatIfView:
-    """Return sweeps beside the stored forecast."""
+def what_if_view(answer: CounterfactualAnswer, record: CalibrationAnswer) -> WhatIfView:
+    """Return sweeps beside the stored forecast, whose band has the badge of the symbol's page."""
     stored = answer.stored
     return WhatIfView(
         expected=formats.signed(stored.p50, 2),
-        band=return_band(stored.p10, stored.p90, record),
+        band=return_band(stored.p10, stored.p90, record.overall.band, record.band_in_replay),
         sweeps=tuple(map(_sweep, answer.sweeps)),
         note=answer.note,
     )
