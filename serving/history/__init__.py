@@ -9,12 +9,14 @@ after the instant.
 - `accuracy_of`: each forecast of a symbol beside what came, with its record by regime and quarter
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
 - `records_by`, `watch_list`: every symbol, regime or model, from one scan
+- `records_by_size`: small, middle and large companies, by the dollar volume known at each close
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
 from serving.history.accuracy import accuracy_of
 from serving.history.bars import bars_of
 from serving.history.calibration import band_of, calibration_of, records_by
+from serving.history.company_size import records_by_size
 from serving.history.decisions import drift_of, models_of, regimes_of, selections_of
 from serving.history.features import features_of
 from serving.history.forecasts import forecasts_of
@@ -48,6 +50,7 @@ __all__ = [
     "read_moment",
     "record_in_replay",
     "records_by",
+    "records_by_size",
     "regimes_of",
     "replayed_record",
     "selections_of",

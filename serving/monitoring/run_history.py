@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 2.0
 NEXT = " Next: "
-"""What stands in the sentence of a check before the command that mends it."""
+"""What stands in the sentence of a check before what to do."""
 Severity = Literal["error", "warning"]
 SEVERITIES: dict[str, Severity] = {"AssetCheckSeverity.ERROR": "error", "AssetCheckSeverity.WARN": "warning"}
 QUEUED = ("NOT_STARTED", "QUEUED", "STARTING", "STARTED")
@@ -51,7 +51,7 @@ class FailingCheck:
     found
         What was found, as a sentence.
     remedy
-        The command that mends or shows it; empty where the check names none.
+        What to do next, as a sentence with its command; empty where the check says none.
     """
 
     table: str
@@ -112,9 +112,16 @@ def run_history(settings: "Settings") -> RunHistory:
     if not (runs.is_file() and events.is_file()):
         command = settings.declared_market.first_run
         raise NotReadyError(f"Nothing was run in this home, so no check has a result. `{command}` runs them.")
-    checks = [_check(row) for row in _rows(events, LAST_RESULTS)]
+    try:
+        results, started = _rows(events, LAST_RESULTS), _rows(runs, RUNS)
+    except sqlite3.Error as error:
+        doctor = settings.declared_market.command("doctor")
+        raise DamagedFileError(
+            f"The run history in {history} cannot be read: {error}. `{doctor}` says what is damaged and what to do."
+        ) from error
+    checks = [_check(row) for row in results]
     failing = [check for check in checks if check is not None]
-    good, bad, queue = _sorted_runs(_rows(runs, RUNS))
+    good, bad, queue = _sorted_runs(started)
     return RunHistory(
         checks=len(checks),
         failing=tuple(sorted(failing, key=lambda check: check.severity != "error")),
@@ -125,14 +132,10 @@ def run_history(settings: "Settings") -> RunHistory:
 
 
 def _rows(path: Path, query: str) -> list[sqlite3.Row]:
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as database:
-            database.row_factory = sqlite3.Row
-            return database.execute(query).fetchall()
-    except sqlite3.Error as error:
-        raise DamagedFileError(
-            f"{path} cannot be read: {error}. `quantlake doctor` says whether it is damaged, and what to do."
-        ) from error
+    address = f"file:{quote(str(path))}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS)) as database:
+        database.row_factory = sqlite3.Row
+        return database.execute(query).fetchall()
 
 
 def _check(row: sqlite3.Row) -> FailingCheck | None:
