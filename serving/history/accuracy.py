@@ -1,6 +1,8 @@
 """Past accuracy of a symbol: each forecast beside what came, and its record in all, by regime and by quarter."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 import polars as pl
@@ -12,7 +14,7 @@ from serving.history.known import KnownTables
 from serving.history.outcomes import NAIVE, matured_of, once_each
 from serving.history.paging import RowsPage
 from serving.history.records import LEAST_OUTCOMES, ClosesOf, by_close, group_record, hit_record, overlap_of
-from serving.history.replayed_bands import REALISED, replayed_of
+from serving.history.replayed_bands import REALISED, VERB, replayed_of
 
 ALL = "all"
 QUARTER = pl.format("{} Q{}", pl.col("event_time").dt.year(), pl.col("event_time").dt.quarter())
@@ -49,7 +51,8 @@ def accuracy_of(
         Of the points; the records are always of all of them.
     """
     judged = _judged(tables, symbol, horizon, at, model)
-    overlap = overlap_of(tables.market, horizon)
+    verb = VERB if judged.record == "in_replay" else "held"
+    group = partial(_group, overlap=overlap_of(tables.market, horizon), verb=verb)
     shown, next_offset = (page or RowsPage()).of(judged.rows)
     points = shown.rename({"is_covered": "is_inside"}).select(list(api.AccuracyPoint.model_fields))
     return api.AccuracyAnswer(
@@ -60,9 +63,9 @@ def accuracy_of(
         record=judged.record,
         rows_in_all=judged.rows.height,
         next_offset=next_offset,
-        overall=_group(ALL, judged.rows, overlap),
-        regimes=_groups(judged.rows, pl.col("regime"), overlap),
-        quarters=_groups(judged.rows, QUARTER, overlap),
+        overall=group(ALL, judged.rows),
+        regimes=_grouped(judged.rows, pl.col("regime"), group),
+        quarters=_grouped(judged.rows, QUARTER, group),
         points=[api.AccuracyPoint(**row) for row in points.iter_rows(named=True)],
     )
 
@@ -89,13 +92,15 @@ def _scored(replayed: pl.DataFrame, naive: pl.DataFrame) -> pl.DataFrame:
     return replayed.with_columns(*scores).join(beside, on="event_time", how="left").sort("event_time")
 
 
-def _groups(rows: pl.DataFrame, by: pl.Expr, overlap: int) -> list[api.AccuracyGroup]:
+def _grouped(
+    rows: pl.DataFrame, by: pl.Expr, record: Callable[[str, pl.DataFrame], api.AccuracyGroup]
+) -> list[api.AccuracyGroup]:
     parts = rows.with_columns(by.alias("group")).partition_by("group", as_dict=True, maintain_order=True)
-    return [_group(str(name), part, overlap) for (name,), part in sorted(parts.items())]
+    return [record(str(name), part) for (name,), part in sorted(parts.items())]
 
 
-def _group(name: str, rows: pl.DataFrame, overlap: int) -> api.AccuracyGroup:
-    record = group_record(name, ClosesOf(by_close(rows.lazy()).collect(), overlap))
+def _group(name: str, rows: pl.DataFrame, overlap: int, verb: str) -> api.AccuracyGroup:
+    record = group_record(name, ClosesOf(by_close(rows.lazy()).collect(), overlap), verb=verb)
     directed = rows["is_direction_hit"].drop_nulls()
     hits = hit_record(len(directed), int(directed.sum()), len(directed), overlap)
     return api.AccuracyGroup(group=record.group, band=record.band, skill=record.skill, hits=hits)

@@ -89,10 +89,11 @@ def overlap_of(market: "Market", horizon: int) -> int:
     return ahead.n * bars_of_session(market.grid) if ahead.unit == "session" else horizon
 
 
-def group_record(name: str, summed: ClosesOf) -> api.GroupRecord:
-    """Return band and skill of one group."""
+def group_record(name: str, summed: ClosesOf, *, verb: str = "held") -> api.GroupRecord:
+    """Return band and skill of one group; the verb is that of `band_record`."""
     closes = summed.closes
-    band = band_record(int(closes["outcomes"].sum()), int(closes["held"].sum()), closes.height, summed.overlap)
+    counts = int(closes["outcomes"].sum()), int(closes["held"].sum()), closes.height
+    band = band_record(*counts, summed.overlap, verb=verb)
     return api.GroupRecord(group=name, band=band, skill=skill_record(summed))
 
 

@@ -87,7 +87,7 @@ def strategies_view(
     selections: Sequence[HistorySelection],
     regimes: Sequence[HistoryRegime],
     threshold: float,
-    costs: Sequence[HistoryChoiceCost] = (),
+    costs: Sequence[HistoryChoiceCost],
 ) -> StrategiesView:
     """Return the page.
 
