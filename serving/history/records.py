@@ -139,7 +139,7 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int, *, verb: 
 
 
 def hit_record(outcomes: int, hits: int, sessions: int, overlap: int) -> api.HitRecord:
-    """Return how often the median had the sign of the return; the interval is that of `band_record`.
+    """Return how often the median had the sign of the return, counted as `band_record` counts bands that held.
 
     Examples
     --------
@@ -149,14 +149,14 @@ def hit_record(outcomes: int, hits: int, sessions: int, overlap: int) -> api.Hit
     >>> hit_record(outcomes=12, hits=12, sessions=12, overlap=1).share is None
     True
     """
-    independent = sessions / overlap
-    if outcomes < LEAST_OUTCOMES:
-        return api.HitRecord(
-            outcomes=outcomes, independent=independent, share=None, low=None, high=None, is_enough=False
-        )
-    low, high = wilson(hits / outcomes, independent)
+    counted = band_record(outcomes, hits, sessions, overlap)
     return api.HitRecord(
-        outcomes=outcomes, independent=independent, share=hits / outcomes, low=low, high=high, is_enough=True
+        outcomes=outcomes,
+        independent=counted.independent,
+        share=counted.held,
+        low=counted.low,
+        high=counted.high,
+        is_enough=counted.is_enough,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from lake.tables import DRIFT, FORECASTS, OUTCOMES, REGIMES, SELECTIONS, STRATEGY_RETURNS, VERDICTS
+from lake.tables import BLEND_WEIGHTS, DRIFT, FORECASTS, OUTCOMES, REGIMES, SELECTIONS, STRATEGY_RETURNS, VERDICTS
 from lake.universe import SYMBOLS
 from serving import history
 from serving.api.explanations import CounterfactualRequest
@@ -16,6 +16,7 @@ from serving.client import Client
 from serving.pages import formats
 from serving.pages.app import build_dashboard
 from serving.pages.rendering import STATIC, TEMPLATES
+from support.blend import weights_row
 from support.dashboard import Page, log_in_as_owner, visiting
 
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC")
@@ -45,6 +46,10 @@ def decided_home(watched_home):
         drift.append(found | {"p_value": 0.5, "adjusted_p_value": 0.5, "is_drifted": False} | stamps)
     for spec, rows in ((STRATEGY_RETURNS, returns), (SELECTIONS, selections), (DRIFT, drift)):
         watched_home.lake.merge(spec, pl.DataFrame(rows, schema=spec.schema))
+    early = watched_home.lake.read(BLEND_WEIGHTS)["event_time"].min()
+    weights = {horizon: {"naive": 0.5, "ridge": 0.5} for horizon in (1, 5)}
+    past = [weights_row(at, weights) for at, _ in closes if at < early]
+    watched_home.lake.merge(BLEND_WEIGHTS, pl.concat(past))
     return watched_home
 
 
@@ -211,6 +216,18 @@ def test_the_badge_of_what_if_is_that_of_the_symbols_page(visitor):
     badges = [page(visitor, path).all(class_="badge")[0] for path in ("/s/KO", "/s/KO/why")]
     assert badges[0]["text"] == badges[1]["text"]
     assert badges[0].get("title") == badges[1].get("title")
+
+
+def test_the_words_tell_the_record_of_the_badges(visitor, decided_home):
+    tables, now = history.KnownTables(decided_home.lake), decided_home.clock.now()
+    answered = history.calibration_of(tables, "KO", 1, now).overall.band
+    replayed = history.record_in_replay(tables, "KO", 1, now)
+    assert answered.is_enough
+    assert replayed.is_enough
+    facts = {cells[1]: cells[2] for cells in page(visitor, "/s/KO/words").rows("Facts")}
+    assert facts["it held"] == f"{100 * answered.held:.1f} %"
+    assert facts["in replay its bands would have held"] == f"{100 * replayed.held:.1f} %"
+    assert (facts["outcomes counted"], facts["replayed outcomes"]) == (str(answered.outcomes), str(replayed.outcomes))
 
 
 def test_the_slider_at_the_true_value_returns_the_served_number_bit_for_bit(visitor, endpoint, decided_home):
