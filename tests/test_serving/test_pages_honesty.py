@@ -11,11 +11,12 @@ import pytest
 from lake.tables import BLEND_WEIGHTS, DRIFT, FORECASTS, OUTCOMES, REGIMES, SELECTIONS, STRATEGY_RETURNS, VERDICTS
 from lake.universe import SYMBOLS
 from serving import history
+from serving.api import DISCLAIMER
 from serving.api.explanations import CounterfactualRequest
 from serving.client import Client
 from serving.pages import formats
 from serving.pages.app import build_dashboard
-from serving.pages.rendering import STATIC, TEMPLATES
+from serving.pages.rendering import PAST, STATIC, TEMPLATES
 from support.blend import weights_row
 from support.dashboard import Page, log_in_as_owner, visiting
 
@@ -136,6 +137,13 @@ def test_no_band_stands_without_its_badge(visitor, path):
                 assert BADGE.match(after["text"]), after
                 badges += 1
     assert bool(badges) == (path in WITH_BANDS)
+
+
+@pytest.mark.parametrize("path", [*WITH_BANDS, *WITHOUT_BANDS])
+def test_every_page_ends_with_the_disclaimer_and_shows_no_value_of_the_program(visitor, path):
+    found = page(visitor, path)
+    assert f"{DISCLAIMER} {PAST}" in found.text(tag="footer")
+    assert not re.search(r"\b(Panel|None|\w+View|\w+Line)\(", found.text(tag="html"))
 
 
 def test_the_band_of_a_receipt_has_its_badge(visitor):

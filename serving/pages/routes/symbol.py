@@ -51,7 +51,7 @@ def show(request: "Request") -> "Response":
         currency=bars.currency or "",
         card=_card(visit, head, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
-        past=panel_of(partial(_past, visit, symbol, model)),
+        came=panel_of(partial(_came, visit, symbol, model)),
         outcomes=_outcomes(visit, symbol, model, record),
         is_followed=panel_of(lambda: symbol in own_symbols(visit)),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
@@ -114,7 +114,7 @@ def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[
     return views.accuracy_lines(record, each, told.overall if told.record == "in_replay" else None)
 
 
-def _past(visit: Visit, symbol: str, model: str | None) -> AccuracyView:
+def _came(visit: Visit, symbol: str, model: str | None) -> AccuracyView:
     """Return what came of one model's replays, or of the answered forecasts; of the blend's replays until these do."""
     tables, at, page = visit.dashboard.tables, visit.as_of.instant, history.RowsPage(limit=POINTS)
     return accuracy_view(history.accuracy_of(tables, symbol, visit.horizon, at, model=model, page=page))
