@@ -63,17 +63,16 @@ def test_fewer_than_three_sized_symbols_are_not_ranked():
 @examples(20)
 @given(day=st.integers(FEWEST_BARS, DAYS - 1), minutes=st.integers(0, 15))
 def test_what_comes_or_is_corrected_after_a_decision_moves_no_size(day, minutes):
-    rows = ranked()
-    at = BEGIN + timedelta(days=day)
-    is_late = (pl.col("symbol") == "AAA") & (pl.col("event_time") >= at)
-    huge = pl.col("volume") * 1e6
-    late = rows.filter(is_late).with_columns(huge, pl.col("known_time") + timedelta(minutes=16 + minutes))
-    expected = sizes_of(rows, day)
-    assert sizes_of(pl.concat([rows, late]), day) == expected, "a correction"
-    assert sizes_of(pl.concat([rows.filter(~is_late), late]), day) == expected, "a late bar"
-    assert sizes_of(rows.filter(pl.col("event_time") <= at), day) == expected, "what comes later"
-    in_time = late.with_columns(pl.col("event_time").alias("known_time"))
-    assert sizes_of(pl.concat([rows.filter(~is_late), in_time]), DAYS - 1)["AAA"] in THIRDS
+    rows, at = ranked(), BEGIN + timedelta(days=day)
+    assert sizes_of(rows.filter(pl.col("event_time") <= at), day) == sizes_of(rows, day)
+    is_late = (pl.col("symbol") == "AAA") & (pl.col("event_time") > at - timedelta(days=FEWEST_BARS + 12))
+    huge = rows.filter(is_late).with_columns(pl.col("volume") * 1e6)
+    late = huge.with_columns(pl.col("known_time") + timedelta(minutes=16 + minutes))
+    assert sizes_of(pl.concat([rows, late]), day) == sizes_of(rows, day), "a correction"
+    missing = rows.with_columns(pl.when(~is_late).then("volume").alias("volume"))
+    on_time = rows.filter(~is_late)
+    assert sizes_of(pl.concat([on_time, late]), day) == sizes_of(missing, day), "a late bar"
+    assert sizes_of(pl.concat([on_time, huge]), day)["AAA"] == "large", "the same bar in time"
 
 
 @pytest.fixture(scope="module")
