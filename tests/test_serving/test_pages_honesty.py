@@ -281,6 +281,9 @@ def test_why_this_strategy_is_the_row_of_selections_with_its_runner_up_and_what_
     cost = 1e4 * (wide["buy_and_hold"] - in_force).mean()
     assert f"{formats.number(cost, 3)} bp a session (" in text
     assert f"n = {wide.height})" in text
+    at = wide["event_time"].sort()[20]
+    then = page(visitor, f"/strategies?as_of={at:%Y-%m-%d}").text(id="main")
+    assert "(n = 21)" in then, "the returns of later sessions were not known"
 
 
 def test_drift_and_freshness_are_rows_of_the_tables(visitor, decided_home):
