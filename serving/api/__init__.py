@@ -7,6 +7,7 @@
   matter on the whole
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
+- `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
 - `own_values`: a forecast of the caller's own values of features
 - `explanation_jobs`: written explanations, and the jobs that write them
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
@@ -15,6 +16,7 @@
 """
 
 from serving.api.access import KeySet, TokenAnswer
+from serving.api.accuracy import AccuracyAnswer, AccuracyGroup, AccuracyPoint, HitRecord, RecordKind
 from serving.api.administration import (
     CreatedKey,
     CreateKeyRequest,
@@ -78,6 +80,7 @@ from serving.api.history import (
     ForecastsAnswer,
     GroupRecord,
     HistoryBar,
+    HistoryChoiceCost,
     HistoryDrift,
     HistoryFeature,
     HistoryForecast,
@@ -129,6 +132,9 @@ __all__ = [
     "ROLES",
     "SYMBOL_LETTERS",
     "TIERS",
+    "AccuracyAnswer",
+    "AccuracyGroup",
+    "AccuracyPoint",
     "Acknowledged",
     "Answer",
     "AskedName",
@@ -167,6 +173,7 @@ __all__ = [
     "Health",
     "HiddenMarkovOpinion",
     "HistoryBar",
+    "HistoryChoiceCost",
     "HistoryDrift",
     "HistoryFeature",
     "HistoryForecast",
@@ -175,6 +182,7 @@ __all__ = [
     "HistoryOutcome",
     "HistoryRegime",
     "HistorySelection",
+    "HitRecord",
     "Horizon",
     "HorizonRequest",
     "IngestAnswer",
@@ -205,6 +213,7 @@ __all__ = [
     "Problem",
     "ProblemPage",
     "ProblemPages",
+    "RecordKind",
     "RefusalStatus",
     "Refused",
     "RefusedError",

@@ -232,6 +232,18 @@ class HistorySelection(Part):
     reason: str
 
 
+class HistoryChoiceCost(Part):
+    """What the runner-up of a decision earned on paper above the weights in force, in sessions of the same regime."""
+
+    regime: str
+    sessions: int = Field(ge=0, description="sessions of the regime with a return of every strategy of the pool")
+    cost_bps: Finite | None = Field(
+        description="mean difference of net returns per session in basis points; null below 30 sessions"
+    )
+    low: Finite | None = Field(description="lower end of its 90 % interval")
+    high: Finite | None = Field(description="upper end")
+
+
 class HistoryDrift(Part):
     """One finding of drift."""
 

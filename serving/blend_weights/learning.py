@@ -15,7 +15,8 @@ from lake.report import Report
 from lake.store import Lake
 from lake.tables import BLEND_WEIGHTS, VERDICTS
 from serving.blend_weights.weighting import FloatArray, WeightRule, exponential_weights
-from serving.outcomes import first_close_by, first_replays, known_labels, pinball_loss
+from serving.forecasts import pinball_loss
+from serving.outcomes import first_close_by, first_replays, known_labels
 
 KEY = ("symbol", "event_time", "horizon_sessions")
 TOO_FAR = ", far above the lowest loss"

@@ -88,6 +88,19 @@ class HistoryCalls:
         found: api.CalibrationAnswer = self._get(api.CalibrationAnswer, "calibration", symbol, asked)
         return found
 
+    def accuracy(self, symbol: str, horizon_sessions: int | None = None, **asked: Any) -> api.AccuracyAnswer:
+        """Return each forecast of a symbol beside what came, with its record by regime and by quarter.
+
+        Parameters
+        ----------
+        asked
+            As for `calibration`, and ``limit`` and ``offset`` of the points.
+        """
+        found: api.AccuracyAnswer = self._get(
+            api.AccuracyAnswer, "accuracy", symbol, asked | {"horizon_sessions": horizon_sessions}
+        )
+        return found
+
     def watch_list(self) -> api.WatchedSymbols:
         """Return the watch list of the key."""
         found: api.WatchedSymbols = self._ask(api.WatchedSymbols, "GET", "/watchlist")

@@ -6,6 +6,7 @@
 - `pricing`: its prices, as far as they are known
 - `corrections`: the calibration in force, applied to quantiles and confidence
 - `replays`: the blend of the models' replays at each past close
+- `scoring`: scores of a forecast against the return that came
 """
 
 from serving.forecasts.blending import (
@@ -23,6 +24,7 @@ from serving.forecasts.kinds import ANSWERED, REPLAY, TRIAL, VISIBLE, WALKED
 from serving.forecasts.pricing import PRICED, target_price
 from serving.forecasts.replays import QUANTILES, blend_replayed
 from serving.forecasts.rows import Row
+from serving.forecasts.scoring import is_direction_hit, pinball_loss
 
 __all__ = [
     "ANSWERED",
@@ -43,7 +45,9 @@ __all__ = [
     "calibrate",
     "confidence",
     "direction_of",
+    "is_direction_hit",
     "name_blend",
+    "pinball_loss",
     "sign_probability",
     "target_price",
     "trust_of",

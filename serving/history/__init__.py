@@ -6,13 +6,19 @@ after the instant.
 - `KnownTables`: tables of a lake as of an instant, rows kept in memory by version of the table
 - `read_moment`, `instant_as_of`, `span_between`, `Span`, `RowsPage`: what a question names
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
+- `accuracy_of`: each forecast of a symbol beside what came, with its record by regime and quarter
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
 - `records_by`, `watch_list`: every symbol, regime or model, from one scan
+- `records_by_size`: small, middle and large companies, by the dollar volume known at each close
+- `choice_costs_of`: what the runner-up of a decision for strategies earned above what was chosen
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
+from serving.history.accuracy import accuracy_of
 from serving.history.bars import bars_of
 from serving.history.calibration import band_of, calibration_of, records_by
+from serving.history.choice_costs import choice_costs_of
+from serving.history.company_size import records_by_size
 from serving.history.decisions import drift_of, models_of, regimes_of, selections_of
 from serving.history.features import features_of
 from serving.history.forecasts import forecasts_of
@@ -31,10 +37,12 @@ __all__ = [
     "KnownTables",
     "RowsPage",
     "Span",
+    "accuracy_of",
     "band_of",
     "band_record",
     "bars_of",
     "calibration_of",
+    "choice_costs_of",
     "drift_of",
     "features_of",
     "forecasts_of",
@@ -45,6 +53,7 @@ __all__ = [
     "read_moment",
     "record_in_replay",
     "records_by",
+    "records_by_size",
     "regimes_of",
     "replayed_record",
     "selections_of",

@@ -89,10 +89,11 @@ def overlap_of(market: "Market", horizon: int) -> int:
     return ahead.n * bars_of_session(market.grid) if ahead.unit == "session" else horizon
 
 
-def group_record(name: str, summed: ClosesOf) -> api.GroupRecord:
-    """Return band and skill of one group."""
+def group_record(name: str, summed: ClosesOf, *, verb: str = "held") -> api.GroupRecord:
+    """Return band and skill of one group; the verb is that of `band_record`."""
     closes = summed.closes
-    band = band_record(int(closes["outcomes"].sum()), int(closes["held"].sum()), closes.height, summed.overlap)
+    counts = int(closes["outcomes"].sum()), int(closes["held"].sum()), closes.height
+    band = band_record(*counts, summed.overlap, verb=verb)
     return api.GroupRecord(group=name, band=band, skill=skill_record(summed))
 
 
@@ -135,6 +136,28 @@ def band_record(outcomes: int, held: int, sessions: int, overlap: int, *, verb: 
         "%", " %"
     )
     return api.BandRecord(**counted, held=share, low=low, high=high, is_enough=True, sentence=said)
+
+
+def hit_record(outcomes: int, hits: int, sessions: int, overlap: int) -> api.HitRecord:
+    """Return how often the median had the sign of the return, counted as `band_record` counts bands that held.
+
+    Examples
+    --------
+    >>> found = hit_record(outcomes=100, hits=80, sessions=100, overlap=1)
+    >>> round(found.low, 4), round(found.high, 4)
+    (0.7267, 0.8575)
+    >>> hit_record(outcomes=12, hits=12, sessions=12, overlap=1).share is None
+    True
+    """
+    counted = band_record(outcomes, hits, sessions, overlap)
+    return api.HitRecord(
+        outcomes=outcomes,
+        independent=counted.independent,
+        share=counted.held,
+        low=counted.low,
+        high=counted.high,
+        is_enough=counted.is_enough,
+    )
 
 
 def wilson(share: float, count: float, z: float = Z90) -> tuple[float, float]:

@@ -17,7 +17,12 @@ from serving.history.records import band_record, held_by_symbol, overlap_of
 
 MADE_OF = (FORECASTS, FORECAST_DECISIONS, BLEND_WEIGHTS, CALIBRATIONS, LABELS)
 OF_CLOSE = ("symbol", "event_time")
-BANDS = pl.Schema({"symbol": pl.String(), "event_time": INSTANT, "known_time": INSTANT, "is_covered": pl.Boolean()})
+REALISED = "realised_return"
+BANDS = pl.Schema(
+    {"symbol": pl.String(), "event_time": INSTANT, "regime": pl.String(), "known_time": INSTANT}
+    | dict.fromkeys((*QUANTILES, REALISED), pl.Float64())
+    | {"is_covered": pl.Boolean()}
+)
 VERB = "would have held in replay"
 
 
@@ -29,10 +34,27 @@ def record_in_replay(tables: KnownTables, symbol: str, horizon: int, at: datetim
     horizon
         As the tables count it.
     """
-    bands = tables.kept(("replayed bands", horizon, symbol), MADE_OF, lambda: _bands(tables, horizon, symbol))
-    counted = held_by_symbol(bands.filter(was_known(at))).drop("symbol")
+    counted = held_by_symbol(replayed_of(tables, symbol, horizon, at)).drop("symbol")
     outcomes, held, sessions = counted.row(0) if counted.height else (0, 0, 0)
     return replayed_record(outcomes, held, sessions, overlap_of(tables.market, horizon))
+
+
+def replayed_of(tables: KnownTables, symbol: str, horizon: int, at: datetime) -> pl.DataFrame:
+    """Return the blend's forecasts of a symbol at the closes of the walk-forward whose outcome was known at an instant.
+
+    Parameters
+    ----------
+    horizon
+        As the tables count it.
+
+    Returns
+    -------
+    pl.DataFrame
+        Columns of `BANDS`, one row per close: the quantiles as they would have been answered, ``realised_return``,
+        ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
+    """
+    bands = tables.kept(("replayed bands", horizon, symbol), MADE_OF, lambda: _bands(tables, horizon, symbol))
+    return bands.filter(was_known(at))
 
 
 def held_in_replay(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
@@ -65,8 +87,8 @@ def _bands(tables: KnownTables, horizon: int, symbol: str | None = None) -> pl.D
     Returns
     -------
     pl.DataFrame
-        ``symbol``, ``event_time``, ``known_time`` (when the last of what it was made of and its outcome was known, and
-        no earlier than the close was decided) and ``is_covered``.
+        Columns of `BANDS`; ``known_time`` is when the last of what it was made of and its outcome was known, and no
+        earlier than the close was decided.
     """
     if not all(tables.reader.exists(spec) for spec in (FORECASTS, BLEND_WEIGHTS, LABELS)):
         return pl.DataFrame(schema=BANDS)
@@ -78,12 +100,16 @@ def _bands(tables: KnownTables, horizon: int, symbol: str | None = None) -> pl.D
     matured = blends.join(_outcomes(tables, is_asked), on=OF_CLOSE)
     known = matured.join(_corrections(tables, blends, horizon), on=["event_time", "regime"])
     bands = widened(known.select(QUANTILES).to_numpy(), known.select("lower", "upper").to_numpy())
+    low, middle, high = bands.T
     realised = known["forward_return"].to_numpy()
     decided = pl.col("event_time") + tables.market.decided_after
     return known.select(
         *OF_CLOSE,
+        "regime",
         pl.max_horizontal("known_time", "corrected", "matured", decided),
-        pl.Series("is_covered", (bands[:, 0] <= realised) & (realised <= bands[:, 2])),
+        *(pl.Series(name, end) for name, end in zip(QUANTILES, (low, middle, high), strict=True)),
+        pl.col("forward_return").alias(REALISED),
+        pl.Series("is_covered", (low <= realised) & (realised <= high)),
     )
 
 

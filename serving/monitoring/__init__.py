@@ -5,6 +5,7 @@
 - `metrics`: every number that is counted or measured (needs prometheus_client)
 - `json_logs`: one JSON object a line
 - `backup_state`: age of the newest backup
+- `run_history`: last result of each check, and the state of the runs
 - `grafana_dashboard`, `document`: the Grafana dashboard, the alert rules, and the page about them
 """
 
@@ -24,4 +25,5 @@ __all__ = [
     "json_logs",
     "metrics",
     "route_of",
+    "run_history",
 ]

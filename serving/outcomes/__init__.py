@@ -11,7 +11,6 @@ from serving.outcomes.matured_outcomes import (
     first_replays,
     known_labels,
     mature,
-    pinball_loss,
     update_strategy_returns,
 )
 from serving.outcomes.performance import update_performance
@@ -24,7 +23,6 @@ __all__ = [
     "first_replays",
     "known_labels",
     "mature",
-    "pinball_loss",
     "read_figures",
     "show_figures",
     "update_figures",

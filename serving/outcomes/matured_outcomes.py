@@ -17,7 +17,7 @@ from lake.report import Report
 from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
-from serving.forecasts import REPLAY
+from serving.forecasts import REPLAY, is_direction_hit, pinball_loss
 from serving.strategies import (
     FORECAST_HORIZON,
     STRATEGIES,
@@ -27,8 +27,6 @@ from serving.strategies import (
     settled_returns,
     strategy_trials,
 )
-
-QUANTILE_COLUMNS = {0.1: "p10", 0.5: "p50", 0.9: "p90"}
 
 
 def mature(lake: Lake, clock: Clock) -> Report:
@@ -68,9 +66,7 @@ def outcomes_of(forecasts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        Rows of `outcomes`. ``error`` is p50 - realised return. ``pinball_loss`` is the mean over the three quantiles
-        of ``max(q (y - f), (q - 1) (y - f))`` (Koenker and Bassett 1978). ``is_direction_hit`` is null where p50 is
-        zero, which says nothing about the direction; a return of exactly zero is a miss.
+        Rows of `outcomes`. ``error`` is p50 - realised return; the scores are those of `serving.forecasts`.
     """
     truth = labels.select(
         "symbol", "event_time", "horizon_sessions", "forward_return", pl.col("known_time").alias("end")
@@ -85,7 +81,7 @@ def outcomes_of(forecasts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         (pl.col("p50") - realised).alias("error"),
         pinball_loss().alias("pinball_loss"),
         realised.is_between(pl.col("p10"), pl.col("p90")).alias("is_covered"),
-        pl.when(pl.col("p50") != 0).then(pl.col("p50").sign() == realised.sign()).alias("is_direction_hit"),
+        is_direction_hit().alias("is_direction_hit"),
     ).select(OUTCOMES.names)
 
 
@@ -263,13 +259,3 @@ def first_replays(lake: Lake, clock: Clock) -> pl.DataFrame:
 def first_close_by(closes: pl.Series, instants: pl.Series) -> npt.NDArray[np.int64]:
     """Place of the first of the ascending closes at or after each instant; their number where there is none."""
     return np.searchsorted(closes.to_numpy(), instants.to_numpy(), side="left").astype(np.int64)
-
-
-def pinball_loss() -> pl.Expr:
-    """Mean over the quantiles of ``max(q (y - f), (q - 1) (y - f))``; reads p10, p50, p90 and forward_return."""
-    return pl.mean_horizontal([_pinball(q, pl.col(name)) for q, name in QUANTILE_COLUMNS.items()])
-
-
-def _pinball(quantile: float, forecast: pl.Expr) -> pl.Expr:
-    gap = pl.col("forward_return") - forecast
-    return pl.max_horizontal(quantile * gap, (quantile - 1) * gap)

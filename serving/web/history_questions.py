@@ -64,11 +64,9 @@ class AheadQuery(AsOfQuery):
     )
 
 
-class RowsQuery(BaseModel):
-    """Which rows of a list are wanted."""
+class PageQuery(BaseModel):
+    """Which part of a list is wanted."""
 
-    first: Moment | None = Field(default=None, alias="from", description="first session, or instant of a close")
-    last: Moment | None = Field(default=None, alias="to", description="last session, or instant of a close")
     limit: int = Field(default=USUAL_ROWS, ge=1, le=MOST_ROWS, description="most rows, the newest of them")
     offset: int = Field(default=0, ge=0, le=MOST_OFFSET, description="`next_offset` of the answer before")
 
@@ -78,12 +76,23 @@ class RowsQuery(BaseModel):
         return RowsPage(self.limit, self.offset)
 
 
+class RowsQuery(PageQuery):
+    """Which rows of a list are wanted."""
+
+    first: Moment | None = Field(default=None, alias="from", description="first session, or instant of a close")
+    last: Moment | None = Field(default=None, alias="to", description="last session, or instant of a close")
+
+
 class BarsQuery(RowsQuery, AsOfQuery):
     """Question for bars."""
 
 
 class ForecastsQuery(RowsQuery, AheadQuery):
     """Question for forecasts or outcomes."""
+
+
+class AccuracyQuery(PageQuery, AheadQuery):
+    """Question for past accuracy; the part is of its points."""
 
 
 class HistoryQuestion:

@@ -8,7 +8,7 @@ import pytest
 from lake.tables import BARS, FORECASTS, OUTCOMES
 from serving.access import keys, watch_lists
 from serving.client import Client, RefusedError
-from serving.history import KnownTables, bars_of, calibration_of, forecasts_of, outcomes_of
+from serving.history import KnownTables, RowsPage, accuracy_of, bars_of, calibration_of, forecasts_of, outcomes_of
 from serving.outcomes import mature
 from serving.web.app import build_app
 from support.clients import client_of
@@ -60,6 +60,7 @@ def test_each_route_answers_what_the_tables_held_then(client, tables, lived):
         f"forecasts/KO?{asked}": forecasts_of(tables, "KO", 5, at, model="ridge"),
         f"outcomes/KO?{asked}": outcomes_of(tables, "KO", 5, at, model="ridge"),
         f"calibration/KO?{asked}": calibration_of(tables, "KO", 5, at, model="ridge"),
+        f"accuracy/KO?{asked}&limit=3": accuracy_of(tables, "KO", 5, at, model="ridge", page=RowsPage(limit=3)),
     }.items():
         assert said(client, path) == expected.model_dump(mode="json")
     bars = lived.lake.read_as_of(BARS, at, where=pl.col("symbol") == "KO")
@@ -125,6 +126,7 @@ def test_the_client_asks_the_same(app, client, served, lived):
             (history.forecasts("KO", 5, model="naive", since="2012-12-03"), "forecasts/KO?from=2012-12-03&model=naive"),
             (history.outcomes("KO", 5, model="naive", limit=2), "outcomes/KO?limit=2&model=naive"),
             (history.calibration("KO", 5, model="naive"), "calibration/KO?model=naive"),
+            (history.accuracy("KO", 5, model="naive", limit=2), "accuracy/KO?model=naive&limit=2"),
         ):
             assert found.model_dump(mode="json") == said(client, f"{path}&horizon_sessions=5")
         assert history.store_watch_list(["IBM", "KO"]).symbols == history.watch_list().symbols == ["IBM", "KO"]

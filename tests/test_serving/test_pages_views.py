@@ -9,6 +9,7 @@ from serving.api import (
     CalibrationAnswer,
     GroupRecord,
     HistoryBar,
+    HistoryChoiceCost,
     HistoryDrift,
     HistoryForecast,
     HistoryLatency,
@@ -45,6 +46,9 @@ SKILL = SkillRecord(
     outcomes=212, sessions=212, pinball_loss=0.004, naive_loss=0.0041, skill=-0.012, low=-0.03, high=0.006,
     is_enough=True, sentence="",
 )  # fmt: skip
+
+
+COST = HistoryChoiceCost(regime="b", sessions=40, cost_bps=-1.5, low=-3.0, high=0.5)
 
 
 def row(symbol: str, **changes) -> WatchRow:
@@ -107,12 +111,13 @@ def test_the_pages_tell_of_replays_under_a_name_of_their_own():
     (line,) = watch_list([row("KO", band=FEW, band_in_replay=REPLAYED)], {}).lines
     assert (line.badge.kind, line.band.badge) == ("in_replay", line.badge)
     told = record(FEW, NO_SKILL).model_copy(update={"band_in_replay": REPLAYED})
+    blend = GroupRecord(group="all", band=REPLAYED, skill=SKILL)
     card = forecast_card(forecast(DAYS[3], "f"), told, None)
     assert card.band.badge == card.band_of_price.badge == line.badge
-    answered, *_, replayed = accuracy_lines(told, [])
+    answered, *_, replayed = accuracy_lines(told, [], blend)
     assert (answered.outcomes, answered.badge.kind) == ("12", "few")
     assert (replayed.group, replayed.outcomes, replayed.badge) == ("… in replay, the blend", "212", line.badge)
-    assert (replayed.skill, replayed.loss, replayed.remark) == ("–", "–", "never answered")
+    assert (replayed.skill, replayed.loss, replayed.remark) == ("−1.2 %", "0.400 %", "chance alone could explain it")
 
 
 def test_a_replayed_badge_has_a_style_of_its_own_and_says_why_in_its_tooltip():
@@ -284,12 +289,16 @@ def test_strategies_tell_what_is_in_force_now_first_and_how_far_the_evidence_is(
         event_time=NOW, known_time=NOW, regime="b", volatility=0.1, trend_gap=0.0, turbulent_probability=None,
         rising_probability=None,
     )  # fmt: skip
-    view = strategies_view([decided("a", 1.0, DAYS[0]), decided("b", 20.0, DAYS[1])], [regime], 20.0)
+    view = strategies_view([decided("a", 1.0, DAYS[0]), decided("b", 20.0, DAYS[1])], [regime], 20.0, [COST])
     assert [(choice.regime, choice.is_now, choice.evidence_share) for choice in view.choices] == [
         ("b", True, 1.0),
         ("a", False, 0.0),
     ]
     assert view.choices[0].evidence == "20 of 20 needed"
+    assert [choice.cost for choice in view.choices] == [
+        "−1.5 bp a session (−3 … 0.5, n = 40), chance alone could explain it",
+        "–",
+    ]
     assert view.chart["series"][1] == {"name": "ridge", "values": [0.6]}
     assert view.reviews == (("2012-12-27", "40.0 %", "60.0 %"),)
 

@@ -13,7 +13,15 @@ from lake.tables import BLEND_WEIGHTS, CALIBRATIONS, FORECASTS, LABELS, OUTCOMES
 from lake.universe import MARKET
 from serving.backfill import replay_forecasts
 from serving.forecasts import Calibration, blend, calibrate
-from serving.history import KnownTables, calibration_of, outcomes_of, record_in_replay, watch_list
+from serving.history import (
+    KnownTables,
+    RowsPage,
+    accuracy_of,
+    calibration_of,
+    outcomes_of,
+    record_in_replay,
+    watch_list,
+)
 from serving.outcomes import mature
 from serving.strategies import KNOWN_REGIMES
 from support.blend import weights_row
@@ -92,6 +100,41 @@ def test_the_record_is_that_of_the_bands_made_of_what_was_known_at_each_close(re
         assert record.sentence.startswith("80 % band would have held in replay ")
 
 
+@pytest.mark.parametrize("symbol", SYMBOLS)
+def test_past_accuracy_is_that_of_the_record_with_its_losses_beside_naive(replayed, symbol):
+    at = replayed.closes[-1]
+    found = accuracy_of(replayed.tables, symbol, HORIZON, at)
+    assert (found.record, found.model) == ("in_replay", None)
+    assert [point.is_inside for point in found.points] == held_by_hand(replayed, symbol, at)
+    assert found.overall.band == record_in_replay(replayed.tables, symbol, HORIZON, at)
+    is_naive = (
+        (pl.col("symbol") == symbol) & (pl.col("model_name") == "naive") & (pl.col("horizon_sessions") == HORIZON)
+    )
+    made = replayed.lake.read(FORECASTS, where=is_naive).select("forecast_id", close="event_time")
+    naive = made.join(replayed.lake.read(OUTCOMES), on="forecast_id")
+    for point in found.points:
+        row = naive.row(by_predicate=pl.col("close") == point.event_time, named=True)
+        assert (point.realised_return, point.naive_loss) == (row["realised_return"], row["pinball_loss"])
+        gaps = [(q, point.realised_return - f) for q, f in ((0.1, point.p10), (0.5, point.p50), (0.9, point.p90))]
+        assert point.pinball_loss == pytest.approx(np.mean([max(q * gap, (q - 1) * gap) for q, gap in gaps]))
+        assert point.is_direction_hit == (None if point.p50 == 0 else point.p50 * point.realised_return > 0)
+    skill = 1 - sum(p.pinball_loss for p in found.points) / sum(p.naive_loss for p in found.points)
+    assert found.overall.skill.skill == pytest.approx(skill)
+    hits = [point.is_direction_hit for point in found.points if point.is_direction_hit is not None]
+    expected = pytest.approx(np.mean(hits)) if len(hits) >= 30 else None
+    assert (found.overall.hits.outcomes, found.overall.hits.share) == (len(hits), expected)
+
+
+def test_groups_of_past_accuracy_hold_each_outcome_once(replayed):
+    found = accuracy_of(replayed.tables, "AAA", HORIZON, replayed.closes[-1], page=RowsPage(limit=5))
+    assert (len(found.points), found.rows_in_all) == (5, found.overall.band.outcomes)
+    for groups in (found.regimes, found.quarters):
+        assert sum(group.band.outcomes for group in groups) == found.overall.band.outcomes
+        assert sum(group.hits.outcomes for group in groups) == found.overall.hits.outcomes
+    assert [group.group for group in found.quarters] == ["2012 Q4"]
+    assert found.points[-1].event_time == replayed.closes[-HORIZON - 1]
+
+
 def test_every_symbols_replay_on_the_watch_list_is_that_of_its_own_page(replayed):
     at = replayed.closes[-3]
     for row in watch_list(replayed.tables, SYMBOLS, HORIZON, at):
@@ -124,6 +167,9 @@ def test_enough_answered_forecasts_stand_alone(replayed, copy_lake, tmp_path):
     asked = [calibration_of(tables, "AAA", HORIZON, at), *watch_list(tables, ["AAA", "BBB"], HORIZON, at)]
     assert [one.band_in_replay is None for one in asked] == [True, True, False]
     assert asked[1].band.outcomes == REPLAYED - HORIZON
+    told = [accuracy_of(tables, symbol, HORIZON, at) for symbol in ("AAA", "BBB")]
+    assert [one.record for one in told] == ["answered", "in_replay"]
+    assert told[0].overall.band == asked[0].overall.band
     early = replayed.closes[20]
     assert calibration_of(tables, "AAA", HORIZON, early).band_in_replay.outcomes == len(
         held_by_hand(replayed, "AAA", early)

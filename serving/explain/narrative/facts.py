@@ -14,6 +14,7 @@ FactKind = Literal["forecast", "record", "contribution", "model", "regime", "str
 Sign = Literal[-1, 0, 1]
 
 NOT_ENOUGH = "not enough outcomes"
+REPLAYED = "in replay its bands would have held"
 TOP_CONTRIBUTIONS = 6
 RECORD_LIMIT = "a record of past outcomes is no promise about the next one"
 CONTRIBUTION_LIMIT = "contributions describe what the models computed, they are no causes in the market"
@@ -73,7 +74,8 @@ class NarrativeInputs:
     calibrated_on
         Sessions of the regime that the band's correction was learned from; None for a band as the models gave it.
     answered, replayed
-        Record of the bands answered for this symbol and horizon, and of the models' bands in the walk-forward.
+        Record of the bands answered for this symbol and horizon, and of those that would have been answered at the
+        closes of the walk-forward.
     age, age_unit
         Bars that had closed after `as_of` when it was made; ``sessions`` in a daily market, else ``bars``.
     is_intact
@@ -243,7 +245,7 @@ def _record(given: NarrativeInputs) -> Iterator[_Stated]:
         if end is not None:
             yield _share("record", subject, end, digits=1)
     yield _Stated("record", "outcomes counted", float(given.answered.outcomes))
-    yield _held("in replays of its models bands held", given.replayed)
+    yield _held(REPLAYED, given.replayed)
     yield _Stated("record", "replayed outcomes", float(given.replayed.outcomes))
 
 

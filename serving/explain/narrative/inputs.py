@@ -15,12 +15,10 @@ from serving.forecasts import (
     target_price,
     trust_of,
 )
-from serving.history import KnownTables, band_of
+from serving.history import KnownTables, band_of, record_in_replay
 from serving.replay import cases
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lake.settings import Settings
     from lake.store import Lake
     from serving.receipts import Receipt
@@ -76,7 +74,7 @@ def inputs_of(tables: KnownTables, case: "Case") -> NarrativeInputs:
         models=models,
         calibrated_on=_calibrated_on(receipt, row["horizon_sessions"]),
         answered=_answered(tables, row),
-        replayed=_replayed(tables, row, [name for name, _ in models]),
+        replayed=_replayed(tables, row, is_replay=case.is_replay),
         age=count_closes(row["event_time"], row["known_time"], tables.market.grid),
         age_unit="sessions" if is_daily(tables.market.grid) else "bars",
         is_degraded=row["degraded"],
@@ -109,10 +107,8 @@ def _answered(tables: KnownTables, row: "dict[str, Any]") -> BandCount:
     return BandCount(band.outcomes, band.held, band.low, band.high)
 
 
-def _replayed(tables: KnownTables, row: "dict[str, Any]", models: "Sequence[str]") -> BandCount:
-    """Count the replayed bands of some models together; their outcomes are the same, so no interval is stated."""
-    asked = row["symbol"], row["horizon_sessions"], row["known_time"]
-    bands = [band_of(tables, *asked, model=name) for name in models]
-    stated = [(band.outcomes, band.held) for band in bands if band.held is not None]
-    outcomes = sum(count for count, _ in stated)
-    return BandCount(outcomes, sum(count * held for count, held in stated) / outcomes if outcomes else None)
+def _replayed(tables: KnownTables, row: "dict[str, Any]", *, is_replay: bool) -> BandCount:
+    """Count the replayed bands: of the blend, as the badge of its pages does, or of the model that replayed the row."""
+    asked = tables, row["symbol"], row["horizon_sessions"], row["known_time"]
+    band = band_of(*asked, model=row["model_name"]) if is_replay else record_in_replay(*asked)
+    return BandCount(band.outcomes, band.held, band.low, band.high)

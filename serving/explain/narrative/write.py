@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from serving.explain.narrative.facts import FactSheet, Sign, StatedFact
+from serving.explain.narrative.facts import REPLAYED, FactSheet, Sign, StatedFact
 from serving.explain.narrative.retrieve import Passage
 from serving.explain.narrative.sentences import Draft
 
@@ -78,7 +78,7 @@ def _record(facts: FactSheet) -> Iterator[Draft]:
 
 
 def _replays(facts: FactSheet) -> Iterator[Draft]:
-    named = facts.of("record", "in replays of its models bands held", "replayed outcomes")
+    named = facts.of("record", REPLAYED, "replayed outcomes")
     held, count = named
     if held.unit:
         yield _draft(f"Over the walk-forward, {_said(held)}, {_said(count)}.", named)

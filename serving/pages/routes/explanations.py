@@ -3,11 +3,11 @@
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
-from lake.errors import NotReadyError
 from serving import history
 from serving.api.explanations import CounterfactualRequest, FlipSearch, Grain, Quantity, Sweep
 from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
+from serving.pages.routes.newest_forecast import newest_forecast
 from serving.pages.views import why as views
 from serving.pages.views.panels import panel_of
 
@@ -29,7 +29,7 @@ def show(request: "Request") -> "Response":
     symbol, asked = request.path_params["symbol"], request.query_params
     quantile = one_of("quantile", asked.get("quantile", "p50"), QUANTILES)
     grain = one_of("grain", asked.get("grain", "feature"), GRAINS)
-    forecast_id = newest_forecast(visit, symbol)
+    forecast_id = newest_forecast(visit, symbol).forecast_id
     why = panel_of(partial(visit.client.explain, forecast_id, quantile=quantile, grain=grain))
     answer = why.shown
     return visit.page(
@@ -48,29 +48,13 @@ def show(request: "Request") -> "Response":
     )
 
 
-def newest_forecast(visit: Visit, symbol: str) -> str:
-    """Return the id of the newest answered forecast of a symbol that was known.
-
-    Raises
-    ------
-    NotReadyError
-        If there was none.
-    """
-    found = history.forecasts_of(
-        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.RowsPage(limit=1)
-    ).forecasts
-    if not found:
-        raise NotReadyError(f"No forecast of {symbol} was known then. `{visit.dashboard.market.next_run}` makes one.")
-    return found[0].forecast_id
-
-
 def _what_if(visit: Visit, symbol: str, answer: "ExplanationAnswer") -> views.WhatIfView:
     contributions = answer.explanation.local_explanation.feature_contributions
     largest = sorted(contributions, key=lambda each: -abs(each.contribution))[:SWEPT]
     sweep = Sweep(features=[each.feature for each in largest if each.contribution] or [largest[0].feature])
     told = visit.client.what_if(CounterfactualRequest(prediction_id=answer.prediction_id, sweep=sweep))
     record = history.calibration_of(visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant)
-    return views.what_if_view(told, record.overall.band)
+    return views.what_if_view(told, record)
 
 
 def _flip(visit: Visit, forecast_id: str) -> views.FlipView:

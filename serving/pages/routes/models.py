@@ -26,7 +26,7 @@ def show_all(request: "Request") -> "Response":
 
 
 def show(request: "Request") -> "Response":
-    """Show one model: its score over each horizon, its record by regime and by symbol, and as it is served."""
+    """Show one model: its score over each horizon, its record by regime, size and symbol, and as it is served."""
     visit = Visit.of(request)
     name = request.path_params["name"]
     tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
@@ -41,6 +41,7 @@ def show(request: "Request") -> "Response":
         name=name,
         scores=scores,
         regimes=views.record_lines(by("regime")),
+        sizes=views.lines_in_order(history.records_by_size(tables, horizon, at, model=name)),
         symbols=views.record_lines(by("symbol")),
         served=panel_of(partial(_served, visit, name)),
         trials=panel_of(partial(_trials, visit, name)),

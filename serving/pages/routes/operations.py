@@ -8,6 +8,7 @@ from lake.calendars import count_closes
 from lake.errors import DamagedTableError, TableNotFoundError
 from lake.tables import BARS, FORECASTS, MODEL_WINDOWS, OUTCOMES, QUALITY_SCORES, REGIMES, STRATEGY_ASSIGNMENTS, TABLES
 from serving import history
+from serving.monitoring.run_history import run_history
 from serving.pages.routes.frame import Visit
 from serving.pages.views import operations as views
 from serving.pages.views.panels import panel_of
@@ -23,7 +24,7 @@ EACH_CLOSE = (BARS, QUALITY_SCORES, REGIMES, MODEL_WINDOWS, FORECASTS, OUTCOMES,
 
 
 def show(request: "Request") -> "Response":
-    """Show how fresh the tables are, what drifted, how long answers took, and the state of the endpoint."""
+    """Show which checks fail, how fresh the tables are, what drifted, how long answers took, and the endpoint."""
     visit = Visit.of(request)
     tables, at = visit.dashboard.tables, visit.as_of.instant
     settings = visit.dashboard.settings
@@ -31,6 +32,7 @@ def show(request: "Request") -> "Response":
         "operations.html",
         "Operations",
         service=panel_of(lambda: views.service_state(visit.client.status())),
+        checks=panel_of(lambda: views.checks_view(run_history(settings), visit.dashboard.market.command("ui"))),
         freshness=views.freshness_lines(list(map(partial(_state, visit), TABLES))),
         latency=panel_of(lambda: views.latency_lines(history.latency_of(tables, at))),
         drift=views.drift_lines(history.drift_of(tables, at)),

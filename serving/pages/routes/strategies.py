@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from serving import history
 from serving.pages.routes.frame import Visit
-from serving.pages.views.strategies import strategies_view
+from serving.pages.views.strategies import in_force, strategies_view
 from serving.strategies import SelectionRule
 
 if TYPE_CHECKING:
@@ -17,6 +17,6 @@ def show(request: "Request") -> "Response":
     visit = Visit.of(request)
     tables, at = visit.dashboard.tables, visit.as_of.instant
     selections, regimes = history.selections_of(tables, at), history.regimes_of(tables, at)
-    return visit.page(
-        "strategies.html", "Strategies", shown=strategies_view(selections, regimes, 1 / SelectionRule().alpha)
-    )
+    costs = history.choice_costs_of(tables, in_force(selections), at)
+    shown = strategies_view(selections, regimes, 1 / SelectionRule().alpha, costs)
+    return visit.page("strategies.html", "Strategies", shown=shown)

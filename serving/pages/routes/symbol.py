@@ -10,22 +10,23 @@ from lake.membership import universe_at
 from serving import history
 from serving.pages import formats
 from serving.pages.routes.frame import Visit
+from serving.pages.routes.newest_forecast import newest_forecast
 from serving.pages.routes.watch_list import own_symbols
 from serving.pages.views import symbol as views
+from serving.pages.views.accuracy import AccuracyView, accuracy_view
 from serving.pages.views.chart import PriceChart, price_chart
 from serving.pages.views.panels import Panel, panel_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from serving.api import BarsAnswer, CalibrationAnswer, HistoryForecast, PredictAnswer, StoredForecast
+    from serving.api import BarsAnswer, CalibrationAnswer
 
-BARS, OUTCOMES = 750, 20
-"""Bars of the chart and of its table, and outcomes listed."""
+BARS, POINTS, OUTCOMES = 750, 500, 20
+"""Bars of the chart and of its table, points of the scatter and of its table, and outcomes listed with receipts."""
 
 
 def show(request: "Request") -> "Response":
@@ -50,6 +51,7 @@ def show(request: "Request") -> "Response":
         currency=bars.currency or "",
         card=_card(visit, head, record),
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
+        came=panel_of(partial(_came, visit, symbol, model)),
         outcomes=_outcomes(visit, symbol, model, record),
         is_followed=panel_of(lambda: symbol in own_symbols(visit)),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
@@ -86,36 +88,36 @@ def _ends(first: "datetime", last: "datetime", horizon: int, grid: str) -> "dict
 
 def _card(visit: Visit, head: views.SymbolHead, record: "CalibrationAnswer") -> Panel[views.ForecastCard]:
     """Return the newest forecast: of the endpoint where the page is live, else of the tables."""
-    symbol = head.symbol
-    forecasts = history.forecasts_of(
-        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=history.RowsPage(limit=1)
-    ).forecasts
-    if not forecasts:
-        note = f"No forecast of {symbol} was known then. The next run makes one: `{visit.dashboard.market.next_run}`."
-        return Panel(None, "empty", note)
-    card = partial(views.forecast_card, forecasts[0], record)
+    try:
+        forecast = newest_forecast(visit, head.symbol)
+    except NotReadyError as error:
+        return Panel(None, "empty", str(error))
+    card = partial(views.forecast_card, forecast, record)
     if not visit.as_of.is_live:
         return Panel(card(None))
     try:
-        answered = _answered(visit, forecasts)
+        answered = visit.client.prediction(forecast.forecast_id)
     except QuantlakeError as error:
         return Panel(card(None), "degraded", f"The endpoint does not tell its confidence: {error}")
     if head.is_stale:
         note = f"The last bar is of {head.session}, {head.age} ago: the forecast knows nothing since."
         return Panel(card(answered), "stale", note)
-    if forecasts[0].is_degraded:
+    if forecast.is_degraded:
         return Panel(card(answered), "degraded", "It was made while the online store did not answer, from a copy.")
     return Panel(card(answered))
-
-
-def _answered(visit: Visit, forecasts: "Sequence[HistoryForecast]") -> "PredictAnswer | StoredForecast":
-    return visit.client.prediction(forecasts[0].forecast_id)
 
 
 def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[views.AccuracyLine, ...]":
     tables, at = visit.dashboard.tables, visit.as_of.instant
     each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in visit.models]
-    return views.accuracy_lines(record, each)
+    told = history.accuracy_of(tables, symbol, visit.horizon, at)
+    return views.accuracy_lines(record, each, told.overall if told.record == "in_replay" else None)
+
+
+def _came(visit: Visit, symbol: str, model: str | None) -> AccuracyView:
+    """Return what came of one model's replays, or of the answered forecasts; of the blend's replays until these do."""
+    tables, at, page = visit.dashboard.tables, visit.as_of.instant, history.RowsPage(limit=POINTS)
+    return accuracy_view(history.accuracy_of(tables, symbol, visit.horizon, at, model=model, page=page))
 
 
 def _outcomes(

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, get_args
 
 from lake.errors import NotReadyError
 from serving.api import WrittenDepth
-from serving.pages.routes.explanations import newest_forecast
 from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
+from serving.pages.routes.newest_forecast import newest_forecast
 from serving.pages.views.panels import panel_of
 from serving.pages.views.words import WordsView, words_view
 
@@ -23,7 +23,7 @@ def show(request: "Request") -> "Response":
     visit = Visit.of(request)
     symbol = request.path_params["symbol"]
     depth = one_of("depth", request.query_params.get("depth", "fast"), DEPTHS)
-    forecast_id = newest_forecast(visit, symbol)
+    forecast_id = newest_forecast(visit, symbol).forecast_id
     return visit.page(
         "words.html",
         f"{symbol}: in words",

@@ -11,9 +11,9 @@ from serving.api import BandRecord
 from serving.pages import formats
 
 LEAST_OUTCOMES = 30
-IN_REPLAY = (
-    "Too few answered forecasts have an outcome yet ({answered:,}). In replay: what the blend would have answered at "
-    "each past close, with the weights and corrections that were known at it."
+REPLAYED = (
+    "In replay: what the blend would have answered at each past close, with the weights and corrections that were "
+    "known at it."
 )
 
 
@@ -72,9 +72,16 @@ def badge_of(record: BandRecord, in_replay: BandRecord | None = None) -> Badge:
     """
     if (badge := _judged(record, "held")) is not None:
         return badge
-    if in_replay is not None and (badge := _judged(in_replay, "in replay")) is not None:
-        return replace(badge, kind="in_replay", title=IN_REPLAY.format(answered=record.outcomes))
-    return Badge(f"not enough outcomes (n = {record.outcomes:,})", "few")
+    if in_replay is not None and (badge := replay_badge(in_replay)).kind == "in_replay":
+        why = f"Too few answered forecasts have an outcome yet ({record.outcomes:,})."
+        return replace(badge, title=f"{why} {badge.title}")
+    return _few(record)
+
+
+def replay_badge(record: BandRecord) -> Badge:
+    """Return the badge of replayed bands that stand by themselves, under a caption that says what they are."""
+    badge = _judged(record, "in replay")
+    return _few(record) if badge is None else replace(badge, kind="in_replay", title=REPLAYED)
 
 
 def return_band(
@@ -95,6 +102,10 @@ def price_band(
         return None
     level, badge = formats.percent(record.target, 0), badge_of(record, in_replay)
     return ShownBand(formats.price(p10), formats.price(p90), level, badge)
+
+
+def _few(record: BandRecord) -> Badge:
+    return Badge(f"not enough outcomes (n = {record.outcomes:,})", "few")
 
 
 def _judged(record: BandRecord, verb: str) -> Badge | None:

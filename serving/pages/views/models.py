@@ -1,4 +1,4 @@
-"""View models of the models: the table of all, and one of them with its record by regime and by symbol."""
+"""View models of the models: the table of all, and one of them with its record by regime, size and symbol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ class RecordLine:
     group: str
     outcomes: str
     badge: Badge
+    loss: str
+    naive_loss: str
     skill: str
     skill_sign: int
     interval: str
@@ -72,7 +74,12 @@ def model_lines(models: Sequence[HistoryModel], horizon: int, name: str) -> tupl
 def record_lines(records: Sequence[GroupRecord]) -> tuple[RecordLine, ...]:
     """Return the records of groups; good and bad skill alike, the worst first."""
     worst_first = sorted(records, key=lambda record: (record.skill.skill is None, record.skill.skill, record.group))
-    return tuple(_record(record) for record in worst_first)
+    return lines_in_order(worst_first)
+
+
+def lines_in_order(records: Sequence[GroupRecord]) -> tuple[RecordLine, ...]:
+    """Return the records of groups that have an order of their own."""
+    return tuple(map(_record, records))
 
 
 def trials_line(families: Sequence[FamilyRecord], family: str) -> str:
@@ -133,6 +140,8 @@ def _record(record: GroupRecord) -> RecordLine:
         group=formats.words(record.group),
         outcomes=f"{record.band.outcomes:,}",
         badge=badge_of(record.band),
+        loss=formats.percent(skill.pinball_loss, 3),
+        naive_loss=formats.percent(skill.naive_loss, 3),
         skill=formats.signed(skill.skill),
         skill_sign=sign_of(skill.skill),
         interval=interval,

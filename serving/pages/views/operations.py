@@ -1,10 +1,11 @@
-"""View model of the operations: how fresh tables are, what drifted, how long answers took, the endpoint's own word."""
+"""View model of the operations: checks that fail, runs, freshness, drift, time to answer, the endpoint's own word."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from serving.api import HistoryDrift, HistoryLatency, StatusAnswer
+from serving.monitoring.run_history import RunHistory, RunSummary
 from serving.pages import formats
 
 
@@ -42,6 +43,39 @@ class FreshnessLine:
     age: str
     is_stale: bool
     meaning: str
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """A check whose last result is a failure, and what to do."""
+
+    table: str
+    check: str
+    severity: str
+    at: str
+    found: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class ChecksView:
+    """Checks that fail, the last good run, and what waits.
+
+    Parameters
+    ----------
+    checks
+        Number of checks that have a result.
+    last_good, last_bad
+        Job and end of the newest run that succeeded, and of one that failed since; the second is empty where none did.
+    queue
+        Job, state and begin of each run that has not ended.
+    """
+
+    checks: str
+    failing: tuple[CheckLine, ...]
+    last_good: str
+    last_bad: str
+    queue: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -96,6 +130,33 @@ def freshness_lines(states: Sequence[TableState]) -> tuple[FreshnessLine, ...]:
     )
 
 
+def checks_view(found: RunHistory, shown_by: str) -> ChecksView:
+    """Return the state of checks and runs.
+
+    Parameters
+    ----------
+    shown_by
+        Command whose page shows a run: the next step of a check that names none.
+    """
+    return ChecksView(
+        checks=formats.count(found.checks, "check"),
+        failing=tuple(
+            CheckLine(
+                table=each.table,
+                check=formats.words(each.check),
+                severity=each.severity,
+                at=formats.instant(each.at),
+                found=each.found,
+                remedy=each.remedy or f"`{shown_by}` shows the run.",
+            )
+            for each in found.failing
+        ),
+        last_good=_ran(found.last_good) if found.last_good else "none yet",
+        last_bad=_ran(found.last_bad) if found.last_bad else "",
+        queue=tuple(f"{_ran(each)}, {formats.words(each.state)}" for each in found.queue),
+    )
+
+
 def drift_lines(findings: Sequence[HistoryDrift]) -> tuple[DriftLine, ...]:
     """Return findings, those that drifted first, then by their adjusted p-value."""
     ordered = sorted(findings, key=lambda each: (not each.is_drifted, each.adjusted_p_value or 1.0, each.subject))
@@ -136,3 +197,7 @@ def service_state(status: StatusAnswer) -> ServiceState:
         problem=status.problem or "",
         refused=tuple(f"{each.model} {each.version}: {each.reason}" for each in status.refused),
     )
+
+
+def _ran(run: RunSummary) -> str:
+    return f"{run.job}, {formats.instant(run.at)}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from serving.api import HistoryRegime, HistorySelection
+from serving.api import HistoryChoiceCost, HistoryRegime, HistorySelection
 from serving.pages import formats
 
 DECISIONS = 30
@@ -33,6 +33,8 @@ class RegimeChoice:
         The e-value against its threshold, in words.
     evidence_share
         Logarithm of the e-value as a part of the threshold's, 0 to 1.
+    cost
+        What the runner-up earned above the weights in force so far: what it costs to be wrong.
     """
 
     regime: str
@@ -45,6 +47,7 @@ class RegimeChoice:
     confidence: str
     sessions: str
     decided: str
+    cost: str
     weights: tuple[StrategyWeight, ...]
 
 
@@ -81,7 +84,10 @@ class StrategiesView:
 
 
 def strategies_view(
-    selections: Sequence[HistorySelection], regimes: Sequence[HistoryRegime], threshold: float
+    selections: Sequence[HistorySelection],
+    regimes: Sequence[HistoryRegime],
+    threshold: float,
+    costs: Sequence[HistoryChoiceCost],
 ) -> StrategiesView:
     """Return the page.
 
@@ -93,13 +99,15 @@ def strategies_view(
         Regime of the market at each close, the oldest first.
     threshold
         E-value from which on weights may differ from equal ones.
+    costs
+        Of the decisions that are in force.
     """
+    of_regime = {cost.regime: cost for cost in costs}
     now = regimes[-1].regime if regimes else None
-    newest = {selection.regime: selection for selection in selections}
-    ordered = sorted(newest.values(), key=lambda selection: (selection.regime != now, selection.regime))
+    ordered = sorted(in_force(selections), key=lambda selection: (selection.regime != now, selection.regime))
     of_now = [selection for selection in selections if selection.regime == now]
     return StrategiesView(
-        choices=tuple(_choice(selection, now, threshold) for selection in ordered),
+        choices=tuple(_choice(each, now, threshold, of_regime.get(each.regime)) for each in ordered),
         reviews=tuple(
             (formats.day(each.event_time), *(formats.percent(each.probabilities.get(name)) for name in _pool(of_now)))
             for each in reversed(of_now)
@@ -109,7 +117,14 @@ def strategies_view(
     )
 
 
-def _choice(selection: HistorySelection, now: str | None, threshold: float) -> RegimeChoice:
+def in_force(selections: Sequence[HistorySelection]) -> list[HistorySelection]:
+    """Return the newest decision of each regime among some in the order of time."""
+    return list({selection.regime: selection for selection in selections}.values())
+
+
+def _choice(
+    selection: HistorySelection, now: str | None, threshold: float, cost: HistoryChoiceCost | None
+) -> RegimeChoice:
     log_share = math.log(max(selection.e_value, 1.0)) / math.log(threshold)
     weights = tuple(
         StrategyWeight(
@@ -132,8 +147,19 @@ def _choice(selection: HistorySelection, now: str | None, threshold: float) -> R
         confidence=formats.percent(selection.confidence, 0),
         sessions=f"{selection.sessions:,}",
         decided=formats.instant(selection.event_time),
+        cost=_cost(cost),
         weights=weights,
     )
+
+
+def _cost(cost: HistoryChoiceCost | None) -> str:
+    if cost is None:
+        return formats.UNKNOWN
+    if cost.cost_bps is None or cost.low is None or cost.high is None:
+        return f"not enough sessions (n = {cost.sessions:,})"
+    ends = f"{formats.number(cost.low, 3)} … {formats.number(cost.high, 3)}"
+    chance = ", chance alone could explain it" if cost.low <= 0 <= cost.high else ""
+    return f"{formats.number(cost.cost_bps, 3)} bp a session ({ends}, n = {cost.sessions:,}){chance}"
 
 
 def _decision(selection: HistorySelection) -> DecisionLine:

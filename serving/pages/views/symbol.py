@@ -1,10 +1,9 @@
 """View models of a symbol's page: the forecast in force, its past accuracy, its features."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from serving.api import (
-    BandRecord,
     CalibrationAnswer,
     FeatureHistoryAnswer,
     GroupRecord,
@@ -185,16 +184,22 @@ def forecast_card(
     )
 
 
-def accuracy_lines(answered: CalibrationAnswer, models: Sequence[CalibrationAnswer]) -> tuple[AccuracyLine, ...]:
+def accuracy_lines(
+    answered: CalibrationAnswer, models: Sequence[CalibrationAnswer], in_replay: GroupRecord | None = None
+) -> tuple[AccuracyLine, ...]:
     """Return the record of the answered forecasts, by regime too, and of each model's walk-forward replays.
 
-    Where the answered ones have too few outcomes, a line of its own tells what the blend would have held in replay.
+    Parameters
+    ----------
+    in_replay
+        What the blend would have answered, told on a line of its own; None where enough answered ones have an outcome.
     """
     lines = [_accuracy(ANSWERED, answered.overall)]
     if len(answered.regimes) > 1:
         lines += [_accuracy(f"… in {formats.words(each.group)}", each) for each in answered.regimes]
-    if (in_replay := answered.band_in_replay) is not None and in_replay.is_enough:
-        lines.append(_in_replay(in_replay, answered.overall.band))
+    if in_replay is not None:
+        line = _accuracy(BLEND_IN_REPLAY, in_replay)
+        lines.append(replace(line, badge=badge_of(answered.overall.band, in_replay.band)))
     replayed = [each for each in models if each.overall.band.outcomes]
     lines += [_accuracy(f"{each.model}, walk-forward", each.overall, each.model) for each in replayed]
     return tuple(lines)
@@ -255,21 +260,6 @@ def _accuracy(name: str, record: GroupRecord, model: str | None = None) -> Accur
         skill_sign=sign_of(skill.skill),
         interval=interval,
         remark=remark,
-    )
-
-
-def _in_replay(in_replay: BandRecord, answered: BandRecord) -> AccuracyLine:
-    return AccuracyLine(
-        group=BLEND_IN_REPLAY,
-        model=None,
-        outcomes=f"{in_replay.outcomes:,}",
-        badge=badge_of(answered, in_replay),
-        loss=formats.UNKNOWN,
-        naive_loss=formats.UNKNOWN,
-        skill=formats.UNKNOWN,
-        skill_sign=0,
-        interval="",
-        remark="never answered",
     )
 
 

@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from serving.api import BandRecord
-from serving.api.explanations import CounterfactualAnswer, ExplanationAnswer, FeatureContribution, FeatureSweep
+from serving.api import CalibrationAnswer
+from serving.api.explanations import (
+    CounterfactualAnswer,
+    ExplanationAnswer,
+    FeatureContribution,
+    FeatureSweep,
+    ForecastRead,
+    SweepPoint,
+)
 from serving.pages import formats
 from serving.pages.views.bands import ShownBand, return_band
 from serving.pages.views.signs import sign_of
@@ -63,27 +69,35 @@ class SweepLine:
     rows
         Value, median and both ends of the band at 1 %, at the middle and at 99 % of the training range.
     points
-        All of them as they are printed, for the slider.
+        All of them as they are printed, for the slider, and among them the forecast that was given, at the true value.
     position
-        Place of the point that lies nearest to the true value.
+        Place of that point; of the middle where the value is not known.
     """
 
     feature: str
     value: str
     percentile: str
     rows: tuple[tuple[str, ...], ...]
-    points: tuple[dict[str, Any], ...]
+    points: tuple[dict[str, str], ...]
     position: int
 
 
 @dataclass(frozen=True)
 class WhatIfView:
-    """The stored forecast beside those of changed inputs."""
+    """The stored forecast beside those of changed inputs, and the engine and models that computed them.
+
+    Parameters
+    ----------
+    digests
+        Name of each model and SHA-256 of its file.
+    """
 
     expected: str
     band: ShownBand | None
     sweeps: tuple[SweepLine, ...]
     note: str
+    engine: str
+    digests: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -118,14 +132,16 @@ def why_view(answer: ExplanationAnswer) -> WhyView:
     )
 
 
-def what_if_view(answer: CounterfactualAnswer, record: BandRecord) -> WhatIfView:
-    """Return sweeps beside the stored forecast."""
+def what_if_view(answer: CounterfactualAnswer, record: CalibrationAnswer) -> WhatIfView:
+    """Return sweeps beside the stored forecast, whose band has the badge of the symbol's page."""
     stored = answer.stored
     return WhatIfView(
         expected=formats.signed(stored.p50, 2),
-        band=return_band(stored.p10, stored.p90, record),
-        sweeps=tuple(map(_sweep, answer.sweeps)),
+        band=return_band(stored.p10, stored.p90, record.overall.band, record.band_in_replay),
+        sweeps=tuple(_sweep(sweep, stored) for sweep in answer.sweeps),
         note=answer.note,
+        engine=answer.engine.name,
+        digests=tuple(sorted(answer.engine.digests.items())),
     )
 
 
@@ -184,25 +200,30 @@ def _is_tied(one: FeatureContribution, other: FeatureContribution) -> bool:
     return error > 0 and abs(abs(one.contribution) - abs(other.contribution)) <= TIED * error
 
 
-def _sweep(sweep: FeatureSweep) -> SweepLine:
-    points = tuple(
-        {
-            "to": formats.number(point.to),
-            "median": formats.signed(point.p50, 2),
-            "low": formats.signed(point.p10),
-            "high": formats.signed(point.p90),
-            "price": formats.price(point.target_price),
-        }
-        for point in sweep.points
-    )
-    truth = sweep.value if sweep.value is not None else (sweep.low + sweep.high) / 2
-    nearest = min(range(len(points)), key=lambda place: abs(sweep.points[place].to - truth))
+def _sweep(sweep: FeatureSweep, stored: ForecastRead) -> SweepLine:
+    points = [_point(point.to, point) for point in sweep.points]
     ends = ((0, "1 %"), (len(points) // 2, "middle"), (len(points) - 1, "99 %"))
+    rows = tuple((name, *(points[place][key] for key in ("to", "median", "low", "high"))) for place, name in ends)
+    position = len(points) // 2
+    if sweep.value is not None:
+        position = sum(point.to < sweep.value for point in sweep.points)
+        points.insert(position, _point(sweep.value, stored))
     return SweepLine(
         feature=sweep.feature,
         value=formats.number(sweep.value),
         percentile=formats.UNKNOWN if sweep.percentile is None else f"{sweep.percentile:.0f}",
-        rows=tuple((name, *(points[place][key] for key in ("to", "median", "low", "high"))) for place, name in ends),
-        points=points,
-        position=nearest,
+        rows=rows,
+        points=tuple(points),
+        position=position,
     )
+
+
+def _point(to: float, read: SweepPoint | ForecastRead) -> dict[str, str]:
+    """Return a forecast at one value of a feature, as it is printed."""
+    return {
+        "to": formats.number(to),
+        "median": formats.signed(read.p50, 2),
+        "low": formats.signed(read.p10),
+        "high": formats.signed(read.p90),
+        "price": formats.price(read.target_price),
+    }

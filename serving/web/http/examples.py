@@ -90,6 +90,7 @@ QUESTIONS: tuple[ExampleRequest, ...] = (
     ExampleRequest("bars as known", "GET", f"{PUBLIC}/bars/{{symbol}}", ONE | {"as_of": "2012-12-28", "limit": 2}),
     ExampleRequest("past forecasts", "GET", f"{PUBLIC}/forecasts/{{symbol}}", ONE | {"horizon_sessions": 5}),
     ExampleRequest("how bands held", "GET", f"{PUBLIC}/calibration/{{symbol}}", ONE | {"horizon_sessions": 1}),
+    ExampleRequest("past accuracy", "GET", f"{PUBLIC}/accuracy/{{symbol}}", ONE | {"horizon_sessions": 5, "limit": 1}),
     ExampleRequest("a watch list stored", "PUT", f"{PUBLIC}/watchlist", {}, {"symbols": ["AAPL", "IBM"]}),
     ExampleRequest("the watch list", "GET", f"{PUBLIC}/watchlist", {}),
     ExampleRequest("models", "GET", f"{PUBLIC}/models/status", {}),

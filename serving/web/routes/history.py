@@ -1,13 +1,13 @@
-"""History routes: bars, forecasts, outcomes and calibration of a symbol, as they were known at an instant."""
+"""History routes: bars, forecasts, outcomes and their record for a symbol, as they were known at an instant."""
 
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, Response
 
 from serving import api
-from serving.history import bars_of, calibration_of, forecasts_of, outcomes_of
+from serving.history import accuracy_of, bars_of, calibration_of, forecasts_of, outcomes_of
 from serving.web.asked_names import told
-from serving.web.history_questions import AheadQuery, BarsQuery, ForecastsQuery, HistoryQuestion
+from serving.web.history_questions import AccuracyQuery, AheadQuery, BarsQuery, ForecastsQuery, HistoryQuestion
 from serving.web.routes.forecasts import JSON, PREFIX
 from serving.web.routes.lookups import PathSymbol
 
@@ -43,6 +43,13 @@ def add_routes(app: FastAPI) -> None:
         one = HistoryQuestion(request.app, symbol, asked)
         horizon, model = one.horizon(asked), one.model(asked)
         return _answer(one, calibration_of(one.tables, one.symbol, horizon, one.at, model=model))
+
+    @app.get(f"{PREFIX}/accuracy/{{symbol}}", response_model=api.AccuracyAnswer, tags=["history"])
+    def accuracy(symbol: PathSymbol, asked: Annotated[AccuracyQuery, Query()], request: Request) -> Response:
+        """Return each forecast of a symbol beside what came by then, with the record by regime and by quarter."""
+        one = HistoryQuestion(request.app, symbol, asked)
+        horizon, model = one.horizon(asked), one.model(asked)
+        return _answer(one, accuracy_of(one.tables, one.symbol, horizon, one.at, model=model, page=asked.page))
 
 
 def _answer(question: HistoryQuestion, found: api.SymbolAnswer) -> Response:

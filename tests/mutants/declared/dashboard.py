@@ -8,6 +8,9 @@ HTML = "tests/test_serving/test_pages_html.py"
 FOLLOWING = "tests/test_serving/test_pages_following.py"
 THEME = "tests/test_serving/test_pages_theme.py"
 LIVE = "tests/test_serving/test_pages_live.py"
+HONESTY = "tests/test_serving/test_pages_honesty.py"
+ACCURACY = "tests/test_serving/test_pages_accuracy.py"
+RUNS = "tests/test_dagster_project/test_run_history.py"
 
 MUTANTS = (
     Mutant(
@@ -32,7 +35,63 @@ MUTANTS = (
         "serving/pages/routes/symbol.py",
         "visit.as_of.instant, visit.horizon\n    page = history.RowsPage(limit=OUTCOMES)",
         "visit.dashboard.now(), visit.horizon\n    page = history.RowsPage(limit=OUTCOMES)",
-        (f"{HTML}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
+        (f"{HONESTY}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
+    ),
+    Mutant(
+        "dashboard-accuracy-without-as-of",
+        "Past accuracy shows no outcome that was known after the session that the page looks back to.",
+        "serving/pages/routes/symbol.py",
+        "visit.as_of.instant, history.RowsPage(limit=POINTS)",
+        "visit.dashboard.now(), history.RowsPage(limit=POINTS)",
+        (f"{HONESTY}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
+    ),
+    Mutant(
+        "dashboard-strategies-without-as-of",
+        "The page of the strategies shows no decision that was known after the session that it looks back to.",
+        "serving/pages/routes/strategies.py",
+        "tables, at = visit.dashboard.tables, visit.as_of.instant",
+        "tables, at = visit.dashboard.tables, visit.dashboard.now()",
+        (f"{HONESTY}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
+    ),
+    Mutant(
+        "dashboard-what-if-with-another-record",
+        "The badge of the what-if box is that of the page of the symbol.",
+        "serving/pages/views/why.py",
+        "return_band(stored.p10, stored.p90, record.overall.band, record.band_in_replay)",
+        "return_band(stored.p10, stored.p90, record.overall.band)",
+        (f"{ACCURACY}::test_what_if_has_the_badge_of_the_symbols_page",),
+    ),
+    Mutant(
+        "dashboard-draws-a-few-outcomes",
+        "Past accuracy of fewer than thirty outcomes is not drawn.",
+        "serving/pages/views/accuracy.py",
+        "scatter=scatter(answer.points) if is_enough else None",
+        "scatter=scatter(answer.points)",
+        (f"{ACCURACY}::test_below_thirty_outcomes_nothing_is_drawn_and_no_share_is_told",),
+    ),
+    Mutant(
+        "dashboard-replays-as-answered",
+        "Past accuracy of replays is never called that of answered forecasts.",
+        "serving/pages/views/accuracy.py",
+        'replay_badge(group.band) if record == "in_replay" else badge_of(group.band)',
+        "badge_of(group.band)",
+        (f"{ACCURACY}::test_whose_forecasts_are_shown_is_said_above_them",),
+    ),
+    Mutant(
+        "dashboard-slider-beside-the-truth",
+        "A what-if slider stands at the true value, and returns the served number there.",
+        "serving/pages/views/why.py",
+        "points.insert(position, _point(sweep.value, stored))",
+        "position = min(position, len(points) - 1)",
+        (f"{ACCURACY}::test_a_slider_stands_at_the_true_value_and_returns_the_served_number",),
+    ),
+    Mutant(
+        "dashboard-hides-failing-checks",
+        "A check fails on the operations page if its last result is a failure, whatever came before.",
+        "serving/monitoring/run_history.py",
+        "SELECT max(id)",
+        "SELECT min(id)",
+        (f"{RUNS}::test_failing_checks_are_the_last_results_that_dagster_tells",),
     ),
     Mutant(
         "dashboard-sessions-outlive-their-key",

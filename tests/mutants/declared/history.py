@@ -8,6 +8,7 @@ REPLAYED = "tests/test_serving_feedback/test_replayed_bands.py"
 ROUTES = "tests/test_serving/test_history_routes.py"
 OWN_VALUES = "tests/test_serving/test_own_values.py"
 USER_DATA = "tests/test_serving/test_access_user_data.py"
+SIZES = "tests/test_serving_feedback/test_company_size.py"
 ADMIN = "tests/test_serving/test_administration.py"
 
 MUTANTS = (
@@ -141,5 +142,21 @@ MUTANTS = (
         "min(asked, caller.expires_at)",
         "asked",
         (f"{ADMIN}::test_a_key_ends_no_later_than_the_key_that_made_it",),
+    ),
+    Mutant(
+        "size-knows-later-bars",
+        "The size of a company at a close rests on no bar that came, or was corrected, after its decision.",
+        "serving/history/company_size.py",
+        'in_time = pl.col("known_time") <= pl.col("event_time") + decided_after',
+        "in_time = pl.lit(value=True)",
+        (f"{SIZES}::test_what_comes_or_is_corrected_after_a_decision_moves_no_size",),
+    ),
+    Mutant(
+        "accuracy-tells-replays-of-answered-forecasts",
+        "Once thirty answered forecasts have an outcome, past accuracy is theirs alone.",
+        "serving/history/accuracy.py",
+        "if told.height < LEAST_OUTCOMES:",
+        "if told.height >= 0:",
+        (f"{REPLAYED}::test_enough_answered_forecasts_stand_alone",),
     ),
 )
