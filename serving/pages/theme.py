@@ -37,6 +37,6 @@ def theme_named(name: str) -> Theme | None:
     return next((theme for theme in SCHEMES if theme == name), None)
 
 
-def keep_theme(answer: "Response", theme: Theme) -> None:
-    """Let the browser keep a theme for a year."""
-    answer.set_cookie(COOKIE, theme, max_age=YEAR_SECONDS, path="/", httponly=True, samesite="strict")
+def keep_theme(answer: "Response", theme: Theme, root: str) -> None:
+    """Let the browser keep a theme for a year, for the pages below a root path."""
+    answer.set_cookie(COOKIE, theme, max_age=YEAR_SECONDS, path=root or "/", httponly=True, samesite="strict")

@@ -6,10 +6,9 @@ from anyio import to_thread
 from starlette.responses import RedirectResponse
 
 from serving.access import local_key
-from serving.access.browsers import cookie_values
-from serving.pages.guard import cookie_name, session_of
-from serving.pages.login import LONGEST_SECONDS, take_code
-from serving.pages.rendering import html
+from serving.pages.guard import session_of
+from serving.pages.login import take_code
+from serving.pages.rendering import html, root_of
 from serving.pages.routes.forms import Form, of_own_pages, page_after, read_form
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ TOO_OFTEN = "Five attempts to log in were made from this address within a minute
 async def show(request: "Request") -> "Response":
     """Show the form; the link of the terminal logs in at once."""
     dashboard: Dashboard = request.app.state.dashboard
-    after = page_after(request.query_params)
+    after = page_after(request.query_params, root_of(request.scope))
     code = request.query_params.get("code")
     if code is None:
         return RedirectResponse(after, 303) if session_of(request) else _asked(request, after)
@@ -44,7 +43,7 @@ async def log_in(request: "Request") -> "Response":
     """Take a key and begin a session; the key is neither kept nor shown again."""
     dashboard: Dashboard = request.app.state.dashboard
     form = await read_form(request)
-    after = page_after(form)
+    after = page_after(form, root_of(request.scope))
     if not dashboard.attempts.allow(_address(request)):
         return _asked(request, after, TOO_OFTEN, 429)
     caller = dashboard.access.find(form.get("key", "").strip())
@@ -55,11 +54,10 @@ async def log_in(request: "Request") -> "Response":
 async def log_out(request: "Request", _session: "LoginSession", _form: Form) -> "Response":
     """End the session."""
     dashboard: Dashboard = request.app.state.dashboard
-    name = cookie_name(dashboard.settings.dashboard_port)
-    for identifier in cookie_values(request.scope, name):
+    for identifier in dashboard.cookie.values(request.scope):
         dashboard.sessions.end(identifier)
-    answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(name, path="/", httponly=True, samesite="strict")
+    answer = RedirectResponse(f"{root_of(request.scope)}/login", 303)
+    dashboard.cookie.drop(answer)
     return answer
 
 
@@ -71,14 +69,7 @@ def _asked(request: "Request", after: str, message: str = "", status: int = 200)
 def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
     dashboard: Dashboard = request.app.state.dashboard
     answer = RedirectResponse(after, 303)
-    answer.set_cookie(
-        cookie_name(dashboard.settings.dashboard_port),
-        dashboard.sessions.begin(caller),
-        max_age=int(LONGEST_SECONDS),
-        path="/",
-        httponly=True,
-        samesite="strict",
-    )
+    dashboard.cookie.keep(answer, dashboard.sessions.begin(caller))
     return answer
 
 
