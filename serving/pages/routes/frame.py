@@ -89,7 +89,8 @@ class Visit:
 
     def page(self, template: str, title: str, **values: Any) -> "HTMLResponse":
         """Return a page with its frame around it."""
-        return html(self.request.scope, template, title=title, visit=self, path=self.request.url.path, **values)
+        path = self.request.url.path.removeprefix(self.root)
+        return html(self.request.scope, template, title=title, visit=self, path=path, **values)
 
     @property
     def root(self) -> str:
