@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from serving.api import DISCLAIMER
 from serving.pages import formats
-from serving.pages.theme import SCHEMES, theme_of
+from serving.pages.appearance import COLOURS, SCHEMES, THEME
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -51,9 +51,14 @@ def templates() -> Environment:
 
 
 def html(scope: "Scope", template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page of a template in the theme of who asks."""
+    """Return a page of a template as who asks wants it to look."""
     root = root_of(scope)
-    frame = {"theme": theme_of(scope), "root": root, "static": partial(static_path, root=root)}
+    frame = {
+        "theme": THEME.of(scope),
+        "colours": COLOURS.of(scope),
+        "root": root,
+        "static": partial(static_path, root=root),
+    }
     return HTMLResponse(templates().get_template(template).render(**frame, **values), status)
 
 

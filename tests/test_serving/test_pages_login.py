@@ -19,7 +19,12 @@ from support.waiting import VirtualClock, until
 
 FOREIGN = "http://127.0.0.1:4000"
 EVERY = [
-    (rule, rule.path.format(symbol="KO", prediction_id="x", name="ridge") if "path:path" not in rule.path else "")
+    (
+        rule,
+        rule.path.format(symbol="KO", prediction_id="x", name="ridge", job_id="x")
+        if "path:path" not in rule.path
+        else "",
+    )
     for rule in RULES
 ]
 PAGES = [(rule, path) for rule, path in EVERY if rule.method == "GET" and path and rule.needs != "open"]

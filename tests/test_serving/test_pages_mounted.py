@@ -23,7 +23,18 @@ from support.clients import LOCAL, headers_of, listening
 from support.dashboard import Page, browsing, following, log_in_as_owner
 
 SYMBOLS = "/api/v1/public/symbols"
-EVERY_PAGE = ("/", "/s/KO", "/models", "/models/ridge", "/strategies", "/operations", "/about", "/s/KO/why", "/s/APPL")
+EVERY_PAGE = (
+    "/",
+    "/s/KO",
+    "/models",
+    "/models/ridge",
+    "/strategies",
+    "/operations",
+    "/settings",
+    "/about",
+    "/s/KO/why",
+    "/s/APPL",
+)
 MADE_UP = "-scheduled"
 """End of the ids of forecasts that the home of the tests holds without a receipt."""
 ADDRESSES = ("href", "src", "action", "data-stream")
@@ -105,8 +116,8 @@ def test_forms_of_pages_under_tls_are_those_of_https_alone(settings):
         log_in_as_owner(client, settings)
         token = Page(client.get("/about").text).all("input", name="form_token")[0]["value"]
         form = {"form_token": token, "theme": "dark", "next": "/app/about"}
-        assert client.post("/theme", data=form, headers={"origin": LOCAL}).status_code == 403
-        answer = client.post("/theme", data=form)
+        assert client.post("/appearance", data=form, headers={"origin": LOCAL}).status_code == 403
+        answer = client.post("/appearance", data=form)
         assert answer.headers["location"] == "/app/about"
         assert "path=/app" in answer.headers["set-cookie"].lower()
 

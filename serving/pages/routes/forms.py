@@ -49,6 +49,11 @@ def of_own_pages(
     return route
 
 
+def address_of(request: "Request") -> str:
+    """Return the address that a request came from; empty where the server does not know it."""
+    return request.client.host if request.client else ""
+
+
 def one_of(kind: str, text: str, known: "tuple[Chosen, ...]") -> "Chosen":
     """Return the choice that a text names.
 

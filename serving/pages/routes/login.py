@@ -9,7 +9,7 @@ from serving.access import local_key
 from serving.pages.guard import session_of
 from serving.pages.login import take_code
 from serving.pages.rendering import html, root_of
-from serving.pages.routes.forms import Form, of_own_pages, page_after, read_form
+from serving.pages.routes.forms import Form, address_of, of_own_pages, page_after, read_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -31,7 +31,7 @@ async def show(request: "Request") -> "Response":
     code = request.query_params.get("code")
     if code is None:
         return RedirectResponse(after, 303) if session_of(request) else _asked(request, after)
-    if not dashboard.attempts.allow(_address(request)):
+    if not dashboard.attempts.allow(address_of(request)):
         return _asked(request, after, TOO_OFTEN, 429)
     if not await to_thread.run_sync(take_code, dashboard.settings, code):
         return _asked(request, after, USED, 401)
@@ -44,7 +44,7 @@ async def log_in(request: "Request") -> "Response":
     dashboard: Dashboard = request.app.state.dashboard
     form = await read_form(request)
     after = page_after(form, root_of(request.scope))
-    if not dashboard.attempts.allow(_address(request)):
+    if not dashboard.attempts.allow(address_of(request)):
         return _asked(request, after, TOO_OFTEN, 429)
     caller = dashboard.access.find(form.get("key", "").strip())
     return _asked(request, after, WRONG, 401) if caller is None else _begin(request, caller, after)
@@ -71,7 +71,3 @@ def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
     answer = RedirectResponse(after, 303)
     dashboard.cookie.keep(answer, dashboard.sessions.begin(caller))
     return answer
-
-
-def _address(request: "Request") -> str:
-    return request.client.host if request.client else ""

@@ -75,6 +75,13 @@ def add_routes(app: FastAPI) -> None:
         """Return a job: 202 while it is being written, with the template's text as soon as there is one."""
         return _answer(_jobs(request).find(job_id))
 
+    @app.delete(f"{EXPLANATIONS}/jobs/{{job_id}}", tags=["explanations"])
+    def cancel(job_id: str, request: Request) -> api.ExplanationJobCancelled:
+        """Cancel a job, for everyone who asked the same question; one that is completed stays so."""
+        record = _jobs(request).cancel(job_id)
+        is_done = record.status == "completed"
+        return api.ExplanationJobCancelled(job_id=record.job_id, status="completed" if is_done else "cancelled")
+
     @app.get(
         f"{EXPLANATIONS}/jobs/{{job_id}}/events",
         tags=["explanations"],

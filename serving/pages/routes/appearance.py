@@ -1,13 +1,12 @@
-"""Choose between light and dark."""
+"""Choose between light and dark, and among the colours of up and down."""
 
 from typing import TYPE_CHECKING
 
 from starlette.responses import RedirectResponse
 
-from lake.errors import UnknownNameError
+from serving.pages.appearance import CHOICES
 from serving.pages.rendering import root_of
-from serving.pages.routes.forms import Form, of_own_pages, page_after
-from serving.pages.theme import SCHEMES, keep_theme, theme_named
+from serving.pages.routes.forms import Form, of_own_pages, one_of, page_after
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,12 +17,10 @@ if TYPE_CHECKING:
 
 @of_own_pages
 async def choose(request: "Request", _session: "LoginSession", form: Form) -> "Response":
-    """Let the browser keep a theme, and lead back."""
-    name = form.get("theme", "")
-    theme = theme_named(name)
-    if theme is None:
-        raise UnknownNameError("theme", name[:20], list(SCHEMES))
+    """Let the browser keep each choice that the form holds, and lead back."""
     root = root_of(request.scope)
     answer = RedirectResponse(page_after(form, root), 303)
-    keep_theme(answer, theme, root)
+    for choice in CHOICES:
+        if choice.name in form:
+            choice.keep(answer, one_of(choice.name, form[choice.name], choice.known), root)
     return answer
