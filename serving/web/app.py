@@ -41,6 +41,7 @@ from serving.web.routes import (
     streams,
     tokens,
     watch_list,
+    widgets,
 )
 from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
@@ -93,7 +94,8 @@ def build_app(
     Parameters
     ----------
     origins
-        Which web pages may ask, see `serving.access.exposure.origins`; none by default.
+        Which web pages may ask, see `serving.access.exposure.origins`; none by default. Where there are some, there
+        are panels for them too, see `serving.web.routes.widgets`.
     configured
         Say which requests are logged; the usual ones by default.
     tracing
@@ -108,6 +110,7 @@ def build_app(
     ConfigError
         If a route has no rule that says who may ask.
     """
+    added = (*added, widgets) if origins else added
     policy = Policy((*RULES, *(rule for module in added for rule in module.RULES)))
     app = FastAPIOffline(
         title="quantlake",
