@@ -20,6 +20,7 @@ from serving.pages.headers import SecurityHeaders
 from serving.pages.policy import page_policy
 from serving.pages.rendering import STATIC, error_page
 from serving.pages.routes import ROUTES
+from serving.pages.site import SiteFiles
 from serving.web.http.arrival import CorrelationIds
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None, ro
     """
     opened = dashboard or Dashboard.open(settings, root)
     app = Starlette(
-        routes=[*(Route(path, page, methods=[method]) for method, path, page in ROUTES), Mount("/static", _Static())],
+        routes=[
+            *(Route(path, page, methods=[method]) for method, path, page in ROUTES),
+            Mount("/static", _Static()),
+            Mount("/docs", SiteFiles()),
+        ],
         middleware=[Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED)],
         lifespan=_lifespan,
         exception_handlers={HTTPException: _refused, QuantlakeError: _failed, Exception: _broken},

@@ -3,6 +3,7 @@
 from serving.access import Policy, Rule
 
 STATIC = "/static/{path:path}"
+DOCS = "/docs/{path:path}"
 RULES: tuple[Rule, ...] = (
     Rule("GET", "/login", "open"),
     Rule("POST", "/login", "open"),
@@ -25,6 +26,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/strategies", "read"),
     Rule("GET", "/operations", "operator"),
     Rule("GET", "/about", "read"),
+    Rule("GET", DOCS, "read"),
     Rule("GET", "/stream", "read"),
 )
 

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 from serving.api import DISCLAIMER
 from serving.pages import formats
 from serving.pages.appearance import COLOURS, SCHEMES, THEME
+from serving.pages.site import is_built
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -46,6 +47,7 @@ def templates() -> Environment:
         "disclaimer": DISCLAIMER,
         "past": PAST,
         "schemes": SCHEMES,
+        "has_site": is_built,
     }
     return made
 
