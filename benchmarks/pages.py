@@ -210,7 +210,7 @@ def _explained_again(configured: Settings, address: str, symbols: Sequence[str])
     with httpx.Client(base_url=f"{address}/api/v1/public", headers=headers, timeout=60) as client:
         for number in range(EXPLAINED):
             symbol = symbols[number % len(symbols)]
-            made = client.post("/predict", json={"symbol": symbol}).raise_for_status().json()
+            made = client.post("/predict", json={"symbol": symbol, "horizon_sessions": 1}).raise_for_status().json()
             question = {"prediction_id": made["prediction_id"], "explanation_type": "fast"}
             client.post("/explain/prediction", json=question).raise_for_status()
             began = time.perf_counter()
