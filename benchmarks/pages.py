@@ -103,10 +103,18 @@ def measure(configured: Settings | None = None, soak_minutes: float = SOAK_MINUT
 def _of_soak(soaked: Soak) -> list[Figure]:
     return [
         Figure("U9 cores of the dashboard in the soak / 1", CORES, soaked.cores, 1.0, unit=""),
+        Figure(
+            "U9 views a second in the soak / 50",
+            soaked.per_second,
+            soaked.views.rate,
+            1.0,
+            more_is_better=True,
+            unit="",
+        ),
         Figure("U9 view in the soak, p99 / 200 ms", VIEW_MS, soaked.views.percentile(99), 1.0),
         Figure("U9 heap of an open page after the soak, more / 20 MB", 20.0, soaked.heap_megabytes, 1.0, unit="MB"),
         Figure(
-            "U9 memory of the dashboard after 200 views / at the end",
+            "U9 memory of the dashboard after the first views / at the end",
             soaked.before_mib,
             soaked.after_mib,
             1.05,

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import numpy as np
 import psutil
 
 from benchmarks.load import HEAD_END, Result, at_rate
@@ -19,8 +21,10 @@ from serving.pages import dashboard_address
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-STREAMS, PER_SECOND, CONNECTIONS, WARM_VIEWS = 99, 50.0, 16, 200
+STREAMS, PER_SECOND, CONNECTIONS = 99, 50.0, 16
 """With the page of the browser a hundred streams are open."""
+SLICE_SECONDS, WARM_SECONDS = 2.0, 10.0
+"""Length of a part of the soak, at whose end no view is overdue; and of the time before it, which is not counted."""
 CORES, VIEW_MS = 1.0, 200.0
 FORECAST_SECONDS = 10.0
 """How often a forecast is made, for the streams to tell of."""
@@ -59,7 +63,8 @@ class Soak:
     def notes(self) -> tuple[str, ...]:
         """The same in sentences, with what the figures leave out."""
         views = (
-            f"soak: {len(self.views.milliseconds):,} views answered, {self.views.failed} failed, p50 "
+            f"soak: {len(self.views.milliseconds):,} views answered, {self.views.rate:.0f} a second, "
+            f"{self.views.failed} failed, p50 "
             f"{self.views.percentile(50):.0f}, p99 {self.views.percentile(99):.0f} ms from when each was due"
         )
         return (
@@ -82,17 +87,15 @@ def soak(
     address, process = dashboard_address(configured), psutil.Process(pid)
     cookie = _cookie(configured)
     requests = [_get(address, path.format(symbol=symbol), cookie) for symbol in symbols[:8] for path in PATHS]
-    at_rate(address, requests, connections=CONNECTIONS, per_second=20.0, seconds=WARM_VIEWS / 20.0)
     with ThreadPoolExecutor(2) as threads:
+        threads.submit(_view, address, requests, WARM_SECONDS).result()
         page = browser.new_context(base_url=address, storage_state=state).new_page()
         page.goto(f"/s/{symbols[0]}")
         page.locator("[data-live='state']:text-is('live')").wait_for()
         collector = page.context.new_cdp_session(page)
         heap, before, used = _heap(collector), _memory(process), _processor_seconds(process)
         following = threads.submit(_follow, address, cookie, symbols[0], seconds)
-        viewing = threads.submit(
-            at_rate, address, requests, connections=CONNECTIONS, per_second=PER_SECOND, seconds=seconds
-        )
+        viewing = threads.submit(_view, address, requests, seconds)
         with Client.local(configured) as client:
             began = time.monotonic()
             while not viewing.done():
@@ -103,6 +106,15 @@ def soak(
         grown, after = (_heap(collector) - heap) / 1e6, _memory(process)
         page.context.close()
     return Soak(views, cores, grown, before, after, told)
+
+
+def _view(address: str, requests: Sequence[bytes], seconds: float) -> Result:
+    """View pages at the rate, in slices: what one slice is late by delays the next, and the end is that of the time."""
+    slices, began = list[Result](), time.perf_counter()
+    while time.perf_counter() < began + seconds:
+        slices.append(at_rate(address, requests, connections=CONNECTIONS, per_second=PER_SECOND, seconds=SLICE_SECONDS))
+    times = np.concatenate([each.milliseconds for each in slices])
+    return Result(times, sum((each.statuses for each in slices), Counter()), time.perf_counter() - began)
 
 
 def _follow(address: str, cookie: str, symbol: str, seconds: float) -> int:
