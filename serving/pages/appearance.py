@@ -16,7 +16,7 @@ SCHEMES: dict[Theme, str] = {"system": "light dark", "light": "light", "dark": "
 """Each theme with the colour schemes that a page declares under it; the system chooses among two."""
 
 
-class Choice(NamedTuple):
+class KeptChoice(NamedTuple):
     """One choice of the appearance.
 
     Parameters
@@ -53,7 +53,7 @@ class Choice(NamedTuple):
 
 
 YEAR_SECONDS = 365 * 24 * 3_600
-THEME = Choice("theme", tuple(SCHEMES))
-COLOURS = Choice("colours", ("blue-orange", "green-red", "purple-green"))
+THEME = KeptChoice("theme", tuple(SCHEMES))
+COLOURS = KeptChoice("colours", ("blue-orange", "green-red", "purple-green"))
 """Colours of up and down; an arrow and a sign stand beside each of them."""
 CHOICES = (THEME, COLOURS)
