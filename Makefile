@@ -23,7 +23,7 @@ export DAGSTER_TELEMETRY_ENABLED := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data-clean data-install demo advance update leaks embedder serve ui mlflow lab test browser test-slow mutants check format docs site bench clean
+.PHONY: help setup data-clean data-install demo advance update leaks embedder serve ui mlflow lab test browser test-slow screenshots mutants check format docs site bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -91,6 +91,9 @@ $(VENV)/.spark-jvm-ready: $(VENV)/.ready
 	@$(BIN)/uv pip uninstall --quiet --python $(BIN)/python pyspark-client
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt "delta-spark" "pyspark[connect]"
 	@touch $@
+
+screenshots: setup ## pictures of the dashboard in six states and two themes in screenshots/, compared with those kept there
+	@$(BIN)/pytest -q tests/test_serving/test_pages_everywhere.py -k look
 
 mutants: embedder ## guarantees taken away one at a time: a test must notice each
 	@$(BIN)/python tests/mutants/run.py --page docs/mutants.md

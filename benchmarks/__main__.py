@@ -27,6 +27,7 @@ TOPICS = (
     "canary",
     "shock",
     "history",
+    "pages",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`, or several."""
 

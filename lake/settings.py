@@ -107,8 +107,10 @@ class Settings(BaseSettings):
     ui_port: int = Field(default=3001, ge=1024, le=65535, description="port of the Dagster UI")
     mlflow_port: int = Field(default=5000, ge=1024, le=65535, description="port of MLflow's UI")
     lab_port: int = Field(default=8888, ge=1024, le=65535, description="port of Jupyter")
-    dashboard: Literal["own", "off"] = Field(
-        default="own", description="whether `quantlake serve` runs the dashboard too, as a process of its own"
+    dashboard: Literal["own", "mounted", "off"] = Field(
+        default="own",
+        description="dashboard that `quantlake serve` serves: own, a process with a port of its own; mounted, below "
+        "/app of the endpoint, for one worker; or off",
     )
     dashboard_port: int = Field(default=3002, ge=1024, le=65535, description="port of the dashboard")
     workers: int = Field(

@@ -22,6 +22,8 @@ from serving.web.gauge_sampler import GaugeSampler
 from serving.web.http import connections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.applications import Starlette
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -30,7 +32,18 @@ configured = settings()
 require_safe_address(configured)
 connections.use(trusted_proxies(configured))
 tracing = Tracing.of(configured)
-app = build_app(origins=origins(configured), configured=configured, tracing=tracing)
+mounted: "dict[str, ASGIApp]" = {}
+ending: "list[Callable[[], None]]" = []
+"""What is called when the worker stops, beside the parts of the service."""
+if configured.dashboard == "mounted":  # only then are the libraries of the pages loaded
+    from serving.pages import MOUNTED_ROOT
+    from serving.pages.app import build_dashboard
+    from serving.pages.dashboard import Dashboard
+
+    dashboard = Dashboard.open(configured, MOUNTED_ROOT)
+    mounted[MOUNTED_ROOT] = build_dashboard(configured, dashboard, MOUNTED_ROOT)
+    ending.append(dashboard.close)
+app = build_app(origins=origins(configured), configured=configured, tracing=tracing, mounted=mounted)
 SWITCH_SECONDS = 0.0005
 """Longest wait of the event loop for the thread that computes; Python's own is ten times that, for each turn."""
 
@@ -87,9 +100,9 @@ class ForecastService:
     @bentoml.on_shutdown
     def close(self) -> None:
         """Answer what waits, and hand over what was logged; whatever fails, the rest is done."""
-        with ExitStack() as ending:
+        with ExitStack() as stack:
             if tracing is not None:
-                ending.callback(tracing.close)
+                stack.callback(tracing.close)
             for part in (
                 app.state.latest,
                 self.predictor,
@@ -97,8 +110,10 @@ class ForecastService:
                 app.state.explanations,
                 self.gauge_sampler,
             ):  # the last one first
-                ending.callback(part.close)
-            ending.callback(app.state.explanation_jobs.close)
+                stack.callback(part.close)
+            stack.callback(app.state.explanation_jobs.close)
+            for end in ending:
+                stack.callback(end)
 
 
 ForecastService.add_asgi_middleware(AnswerFirst)  # type: ignore[attr-defined]

@@ -20,6 +20,7 @@ from lake.tables import ACTIONS, BARS, RAW_BARS
 from support.properties import register_profiles
 from support.scheduling import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401 - hooks
 
+pytest_plugins = ["support.browsers"]
 register_profiles()
 
 

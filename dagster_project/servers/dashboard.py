@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from dagster_project.servers.processes import heed_signals
 from dagster_project.servers.server import running_server, until_interrupt
+from lake.errors import ConfigError
 from serving.pages import dashboard_address, dashboard_command, login_link
 
 if TYPE_CHECKING:
@@ -36,7 +37,18 @@ def running_dashboard(settings: "Settings") -> Iterator["subprocess.Popen[bytes]
 
 
 def show_dashboard(settings: "Settings", console: "Console") -> None:
-    """Show the dashboard until Ctrl-C; what only the endpoint knows is missing from it until that runs too."""
+    """Show the dashboard until Ctrl-C; what only the endpoint knows is missing from it until that runs too.
+
+    Raises
+    ------
+    ConfigError
+        If it is mounted in the endpoint, which serves it.
+    """
+    if settings.dashboard == "mounted":
+        raise ConfigError(
+            "QUANTLAKE_DASHBOARD=mounted has the endpoint serve the dashboard: `quantlake serve` runs both. Set "
+            "QUANTLAKE_DASHBOARD=own to run the dashboard alone."
+        )
     heed_signals()
     console.print("Starting the dashboard ...")
     with running_dashboard(settings) as process:

@@ -48,7 +48,7 @@ def forecast_service(settings: "Settings") -> Iterator[tuple[str, "subprocess.Po
 
 
 def serve(settings: "Settings", console: "Console", *, shows_key: bool = False) -> None:
-    """Serve forecasts until Ctrl-C, with the dashboard beside them unless it is off.
+    """Serve forecasts until Ctrl-C, with the dashboard beside or among them unless it is off.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def serve(settings: "Settings", console: "Console", *, shows_key: bool = False) 
         console.print(f"  {_curl(settings, address, shows_key=shows_key)}\n", highlight=False, markup=False)
         if missing := _not_ready(address, trusting(settings)):
             console.print(f"[yellow]It cannot forecast yet.[/yellow] {escape(missing)}", highlight=False)
-        if beside:
+        if settings.dashboard != "off":
             print_link(settings, console)
         until_interrupt(console, process, *beside)
 
@@ -81,7 +81,7 @@ def serve(settings: "Settings", console: "Console", *, shows_key: bool = False) 
 @contextmanager
 def _beside(settings: "Settings") -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Run what is set to run beside the endpoint; gives the processes."""
-    if settings.dashboard == "off":
+    if settings.dashboard != "own":
         yield []
         return
     with running_dashboard(settings) as process:

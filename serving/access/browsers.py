@@ -60,7 +60,8 @@ def cross_site_reason(scope: "Scope") -> str:
     scope
         Of a request or a WebSocket whose header ``Host`` was checked. A change, and a WebSocket, names its origin.
     """
-    ours = {b"http://" + host.lower() for host in header_values(scope, b"host")}
+    scheme = b"https://" if scope.get("scheme") in {"https", "wss"} else b"http://"
+    ours = {scheme + host.lower() for host in header_values(scope, b"host")}
     origins, sites = header_values(scope, b"origin"), header_values(scope, b"sec-fetch-site")
     is_websocket = scope["type"] == "websocket"
     if (is_websocket and not origins) or any(origin not in ours for origin in origins):

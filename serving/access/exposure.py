@@ -3,7 +3,7 @@
 import ipaddress
 import ssl
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from lake.disk import OTHERS
@@ -106,7 +106,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def origins(configured: "Settings") -> dict[str, list[str]]:
+def origins(configured: "Settings") -> dict[str, Any]:
     """Options of the CORS middleware; empty when no web page may call the endpoint.
 
     Raises
@@ -129,6 +129,7 @@ def origins(configured: "Settings") -> dict[str, list[str]]:
         "allow_methods": ["GET", "POST", "PUT"],
         "allow_headers": HEADERS_A_PAGE_SENDS,
         "expose_headers": HEADERS_A_PAGE_READS,
+        "allow_private_network": True,  # a page from the web asks this machine, which browsers ask about apart
     }
 
 

@@ -75,6 +75,7 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", f"{PUBLIC}/explanations/{{symbol}}", "predict"),
     Rule("GET", f"{PUBLIC}/explanations/{{symbol}}", "read"),
     Rule("GET", f"{PUBLIC}/explanations/jobs/{{job_id}}", "read"),
+    Rule("DELETE", f"{PUBLIC}/explanations/jobs/{{job_id}}", "predict"),
     Rule("GET", f"{PUBLIC}/explanations/jobs/{{job_id}}/events", "read"),
     Rule(WEBSOCKET, "/ws/v1/predictions", "read"),
     Rule("POST", f"{INTERNAL}/models/reload", "operator"),

@@ -119,6 +119,13 @@ class ExplanationJobAnswer(SymbolAnswer):
     explanation: WrittenExplanation | None
 
 
+class ExplanationJobCancelled(Answer):
+    """What a job that was to be cancelled has come to."""
+
+    job_id: str
+    status: Literal["cancelled", "completed"] = Field(description="completed: it was done before, and is kept")
+
+
 class ExplanationEvent(Part):
     """One event of the stream of a job: its name is `event`, its data this object as JSON."""
 

@@ -77,6 +77,10 @@ class ExplanationCalls(Connection):
         """
         return self._typed(api.ExplanationJobAnswer, "GET", f"/explanations/jobs/{part(job_id)}")
 
+    def cancel_words(self, job_id: str) -> api.ExplanationJobCancelled:
+        """Cancel a job that writes an explanation; one that is completed stays so. Errors are those of `in_words`."""
+        return self._typed(api.ExplanationJobCancelled, "DELETE", f"/explanations/jobs/{part(job_id)}")
+
     def newest_in_words(self, symbol: str) -> api.ExplanationJobAnswer:
         """Return the explanation of a symbol that was asked for last."""
         return self._typed(api.ExplanationJobAnswer, "GET", f"/explanations/{part(symbol)}")

@@ -284,7 +284,7 @@ NARRATIVE_SECONDS = _histogram(
 )
 EXPLANATION_JOBS = _counter(
     "quantlake_explanation_jobs",
-    "Jobs of written explanations, by what came of them: accepted, reused, refused, completed, failed",
+    "Jobs of written explanations, by what came of them: accepted, reused, refused, completed, failed, cancelled",
     "state",
 )
 RETRIEVAL_SECONDS = _histogram("quantlake_retrieval_seconds", "Time of one search for passages", buckets=WHOLE)

@@ -20,6 +20,7 @@ from serving.pages.headers import SecurityHeaders
 from serving.pages.policy import page_policy
 from serving.pages.rendering import STATIC, error_page
 from serving.pages.routes import ROUTES
+from serving.pages.site import SiteFiles
 from serving.web.http.arrival import CorrelationIds
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ SMALLEST_ZIPPED = 1_000
 """Bytes of the smallest answer that is compressed."""
 
 
-def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None) -> "ASGIApp":
+def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None, root: str = "") -> "ASGIApp":
     """Return the application of a home.
 
     Parameters
@@ -45,16 +46,24 @@ def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None) ->
         Say which home, and at which port of loopback it is served.
     dashboard
         What its pages read and who is logged in; opened from the settings by default.
+    root
+        Path that another application serves it below, behind a host check of its own, and without the events of start
+        and stop: whoever mounts it closes the dashboard.
     """
-    opened = dashboard or Dashboard.open(settings)
+    opened = dashboard or Dashboard.open(settings, root)
     app = Starlette(
-        routes=[*(Route(path, page, methods=[method]) for method, path, page in ROUTES), Mount("/static", _Static())],
+        routes=[
+            *(Route(path, page, methods=[method]) for method, path, page in ROUTES),
+            Mount("/static", _Static()),
+            Mount("/docs", SiteFiles()),
+        ],
         middleware=[Middleware(GZipMiddleware, minimum_size=SMALLEST_ZIPPED)],
         lifespan=_lifespan,
         exception_handlers={HTTPException: _refused, QuantlakeError: _failed, Exception: _broken},
     )
     app.state.dashboard = opened
-    guard = Guard(app, page_policy(), opened.sessions, settings.dashboard_port)
+    port = None if root else settings.dashboard_port
+    guard = Guard(app, page_policy(), opened.sessions, opened.cookie, port)
     return CorrelationIds(SecurityHeaders(guard))
 
 
@@ -62,8 +71,7 @@ def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None) ->
 async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     """End the connections to the endpoint with the process."""
     yield
-    await to_thread.run_sync(app.state.dashboard.live.close)
-    app.state.dashboard.endpoint.close()
+    await to_thread.run_sync(app.state.dashboard.close)
 
 
 class _Static(StaticFiles):

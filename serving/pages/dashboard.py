@@ -10,7 +10,7 @@ from serving.client import Client
 from serving.history import KnownTables
 from serving.pages.endpoint import ANSWER_SECONDS, Endpoint
 from serving.pages.live import LiveForecasts
-from serving.pages.login import Attempts, LoginSessions
+from serving.pages.login import Attempts, LoginSessions, SessionCookie
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,8 +30,8 @@ class Dashboard:
         Of the home.
     access
         Finds who holds a key.
-    sessions, attempts
-        Who is logged in, and how often an address tried.
+    sessions, cookie, attempts
+        Who is logged in, what holds the id of a session, and how often an address tried.
     endpoint
         Asked in the name of whoever is logged in.
     live
@@ -45,6 +45,7 @@ class Dashboard:
     settings: "Settings"
     access: Access
     sessions: LoginSessions
+    cookie: SessionCookie
     attempts: Attempts
     endpoint: Endpoint
     live: LiveForecasts
@@ -52,16 +53,17 @@ class Dashboard:
     clock: "Clock"
 
     @classmethod
-    def open(cls, settings: "Settings") -> Self:
-        """Open the home of some settings."""
+    def open(cls, settings: "Settings", root: str = "") -> Self:
+        """Open the home of some settings, with pages below a root path."""
         access = Access(settings)
         return cls(
             settings=settings,
             access=access,
             sessions=LoginSessions(access.is_in_force),
+            cookie=SessionCookie.of(settings, root),
             attempts=Attempts(),
             endpoint=Endpoint(settings, access),
-            live=LiveForecasts(partial(Client.local, settings, attempts=1, timeout_seconds=ANSWER_SECONDS)),
+            live=LiveForecasts(partial(Client.local, settings, attempts=1, timeout_seconds=ANSWER_SECONDS), root=root),
             tables=KnownTables(LakeReader.open(settings)),
             clock=settings.clock,
         )
@@ -70,6 +72,11 @@ class Dashboard:
     def market(self) -> "Market":
         """The market of the home."""
         return self.settings.declared_market
+
+    def close(self) -> None:
+        """End the connections to the endpoint."""
+        self.live.close()
+        self.endpoint.close()
 
     def now(self) -> "datetime":
         """Where the market stands."""

@@ -5,15 +5,15 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse
 
-from serving.access.browsers import OWN_NAMES, SAFE_METHODS, cookie_values, cross_site_reason, is_own_host
-from serving.pages.rendering import error_page
+from serving.access.browsers import OWN_NAMES, SAFE_METHODS, cross_site_reason, is_own_host
+from serving.pages.rendering import error_page, root_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from serving.access import Policy, Rule
-    from serving.pages.login import LoginSession, LoginSessions
+    from serving.pages.login import LoginSession, LoginSessions, SessionCookie
 
 
 class PageRefusal(NamedTuple):
@@ -35,12 +35,17 @@ class Guard:
         What each page needs.
     sessions
         Who is logged in.
+    cookie
+        Holds the id of a session.
     port
-        Port that the dashboard is served at on loopback.
+        Port that the dashboard is served at on loopback; None where a host check stands in front of this guard.
     """
 
-    def __init__(self, app: "ASGIApp", policy: "Policy", sessions: "LoginSessions", port: int) -> None:
-        self._app, self._policy, self._sessions, self._port = app, policy, sessions, port
+    def __init__(
+        self, app: "ASGIApp", policy: "Policy", sessions: "LoginSessions", cookie: "SessionCookie", port: int | None
+    ) -> None:
+        self._app, self._policy, self._sessions = app, policy, sessions
+        self._cookie, self._port = cookie, port
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         """Pass a request on, lead to the login, or refuse."""
@@ -49,7 +54,7 @@ class Guard:
             return
         state = scope.setdefault("state", {})
         state["session"] = session = self._session(scope)
-        rule = self._policy.rule(scope["method"], scope["path"])
+        rule = self._policy.rule(scope["method"], _page_path(scope))
         refusal = self._refusal(scope, rule, session)
         if refusal is not None:
             await error_page(scope, *refusal)(scope, receive, send)
@@ -59,18 +64,18 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _session(self, scope: "Scope") -> "LoginSession | None":
-        found = (self._sessions.find(value) for value in cookie_values(scope, cookie_name(self._port)))
+        found = map(self._sessions.find, self._cookie.values(scope))
         return next((session for session in found if session is not None), None)
 
     def _refusal(self, scope: "Scope", rule: "Rule | None", session: "LoginSession | None") -> PageRefusal | None:
-        if not is_own_host(scope, self._port):
+        if self._port is not None and not is_own_host(scope, self._port):
             ours = ", ".join(f"{name}:{self._port}" for name in OWN_NAMES)
             return PageRefusal(421, "Another host", f"The dashboard answers to {ours}. Open it under one of them.")
         is_change = scope["method"] not in SAFE_METHODS
         if (session is not None or is_change) and (reason := cross_site_reason(scope)):
             return PageRefusal(403, "Not from here", reason)
         if rule is None:
-            methods = self._policy.methods(scope["path"])
+            methods = self._policy.methods(_page_path(scope))
             if methods:
                 return PageRefusal(405, "Not this way", f"This address takes {', '.join(methods)}.")
             return PageRefusal(404, "No such page", "Nothing lies at this address. Start at the watch list.")
@@ -78,11 +83,6 @@ class Guard:
             sentence = f"This page needs a key with the role {rule.role}; yours has the role {session.caller.role}."
             return PageRefusal(403, "Not with this key", f"{sentence} Log in with another key to see it.")
         return None
-
-
-def cookie_name(port: int) -> str:
-    """Name of the session's cookie; cookies are shared by all ports of a host."""
-    return f"quantlake-dashboard-{port}"
 
 
 def session_of(request: "Request") -> "LoginSession | None":
@@ -93,8 +93,15 @@ def session_of(request: "Request") -> "LoginSession | None":
 
 def _to_login(scope: "Scope") -> RedirectResponse:
     """Lead to the login, and back from there where the page can be opened again."""
-    if scope["method"] not in SAFE_METHODS:
-        return RedirectResponse("/login", 303)
+    root = root_of(scope)
     query = scope["query_string"].decode("latin-1")
     asked = scope["path"] + (f"?{query}" if query else "")
-    return RedirectResponse("/login" if asked == "/" else f"/login?next={quote(asked, safe='')}", 303)
+    if scope["method"] not in SAFE_METHODS or asked == f"{root}/":
+        return RedirectResponse(f"{root}/login", 303)
+    return RedirectResponse(f"{root}/login?next={quote(asked, safe='')}", 303)
+
+
+def _page_path(scope: "Scope") -> str:
+    """Return the path of a page below the root that the dashboard is served at."""
+    path: str = scope["path"]
+    return path.removeprefix(root_of(scope))

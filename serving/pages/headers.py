@@ -17,8 +17,8 @@ HEADERS: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-NOT_STORED = (b"cache-control", b"no-store")
-"""Unless an answer says otherwise, as static files do: pages show what one person may see."""
+DEFAULTS = (*HEADERS, (b"cache-control", b"no-store"))
+"""Of an answer that does not say otherwise, as files do: pages show what one person may see."""
 
 
 class SecurityHeaders:
@@ -38,9 +38,9 @@ class SecurityHeaders:
 
         async def sending(message: "Message") -> None:
             if message["type"] == "http.response.start":
-                given = message.get("headers", ())
-                is_said = any(name.lower() == NOT_STORED[0] for name, _ in given)
-                message["headers"] = [*given, *HEADERS, *(() if is_said else (NOT_STORED,))]
+                given = list(message.get("headers", ()))
+                said = {name.lower() for name, _ in given}
+                message["headers"] = given + [(name, value) for name, value in DEFAULTS if name not in said]
             await send(message)
 
         await self._app(scope, receive, sending)

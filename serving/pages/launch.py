@@ -3,12 +3,15 @@
 import sys
 from typing import TYPE_CHECKING
 
+from serving.access import local_address
 from serving.pages.login.codes import issue_code
 
 if TYPE_CHECKING:
     from lake.settings import Settings
 
 LOOPBACK = "127.0.0.1"
+MOUNTED_ROOT = "/app"
+"""Path of the endpoint that the dashboard is served below where it is mounted."""
 
 
 def dashboard_command() -> list[str]:
@@ -17,7 +20,9 @@ def dashboard_command() -> list[str]:
 
 
 def dashboard_address(settings: "Settings") -> str:
-    """Return where the dashboard is served."""
+    """Return where the dashboard is served: at a port of its own, or below a path of the endpoint."""
+    if settings.dashboard == "mounted":
+        return f"{local_address(settings)}{MOUNTED_ROOT}"
     return f"http://{LOOPBACK}:{settings.dashboard_port}"
 
 

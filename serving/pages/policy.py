@@ -3,23 +3,30 @@
 from serving.access import Policy, Rule
 
 STATIC = "/static/{path:path}"
+DOCS = "/docs/{path:path}"
 RULES: tuple[Rule, ...] = (
     Rule("GET", "/login", "open"),
     Rule("POST", "/login", "open"),
     Rule("GET", STATIC, "open"),
     Rule("POST", "/logout", "read"),
-    Rule("POST", "/theme", "read"),
+    Rule("POST", "/appearance", "read"),
+    Rule("GET", "/settings", "read"),
+    Rule("POST", "/settings/sessions", "read"),
+    Rule("POST", "/settings/keys", "read"),
     Rule("GET", "/", "read"),
     Rule("POST", "/watchlist", "read"),
     Rule("GET", "/s/{symbol}", "read"),
     Rule("GET", "/s/{symbol}/why", "predict"),
     Rule("GET", "/s/{symbol}/words", "predict"),
+    Rule("GET", "/jobs/{job_id}", "read"),
+    Rule("POST", "/jobs/{job_id}/cancel", "predict"),
     Rule("GET", "/receipts/{prediction_id}", "read"),
     Rule("GET", "/models/{name}", "read"),
     Rule("GET", "/models", "read"),
     Rule("GET", "/strategies", "read"),
     Rule("GET", "/operations", "operator"),
     Rule("GET", "/about", "read"),
+    Rule("GET", DOCS, "read"),
     Rule("GET", "/stream", "read"),
 )
 

@@ -1,7 +1,7 @@
 """Templates: every text and number of a page is made here, with autoescape on and no name undefined."""
 
 import hashlib
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ from starlette.responses import HTMLResponse
 
 from serving.api import DISCLAIMER
 from serving.pages import formats
-from serving.pages.theme import SCHEMES, theme_of
+from serving.pages.appearance import COLOURS, SCHEMES, THEME
+from serving.pages.site import is_built
 
 if TYPE_CHECKING:
     from starlette.types import Scope
@@ -45,15 +46,34 @@ def templates() -> Environment:
         "count": formats.count,
         "disclaimer": DISCLAIMER,
         "past": PAST,
-        "static": static_path,
         "schemes": SCHEMES,
+        "has_site": is_built,
     }
     return made
 
 
 def html(scope: "Scope", template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page of a template in the theme of who asks."""
-    return HTMLResponse(templates().get_template(template).render(theme=theme_of(scope), **values), status)
+    """Return a page of a template as who asks wants it to look."""
+    root = root_of(scope)
+    frame = {
+        "theme": THEME.of(scope),
+        "colours": COLOURS.of(scope),
+        "root": root,
+        "static": partial(static_path, root=root),
+    }
+    return HTMLResponse(templates().get_template(template).render(**frame, **values), status)
+
+
+def root_of(scope: "Scope") -> str:
+    """Return the path that the dashboard is served below: empty where it has a port of its own.
+
+    Examples
+    --------
+    >>> root_of({"root_path": "/app"}), root_of({})
+    ('/app', '')
+    """
+    root: str = scope.get("root_path", "")
+    return root
 
 
 def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLResponse:
@@ -63,13 +83,13 @@ def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLRe
 
 
 @cache
-def static_path(name: str) -> str:
+def static_path(name: str, root: str = "") -> str:
     """Return the path of a static file with a part of its digest, so that a browser never shows an old one.
 
     Examples
     --------
-    >>> static_path("dashboard.css").partition("?")[0]
-    '/static/dashboard.css'
+    >>> static_path("dashboard.css").partition("?")[0], static_path("live.js", root="/app").partition("?")[0]
+    ('/static/dashboard.css', '/app/static/live.js')
     """
     digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
+    return f"{root}/static/{name}?v={digest}"

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from lake.errors import ConfigError
 from serving.processes import bentoml_home
 
 if TYPE_CHECKING:
@@ -18,14 +19,19 @@ def serve_command(configured: "Settings") -> list[str]:
     Raises
     ------
     ConfigError
-        If other machines could reach the address and keys or TLS are not there, or the hosts that it is to answer to
-        cannot be used.
+        If other machines could reach the address and keys or TLS are not there, the hosts that it is to answer to
+        cannot be used, or the dashboard is mounted in more than one worker.
     """
     from serving.access import require_safe_address
     from serving.web.http import Hosts
 
     require_safe_address(configured)
     Hosts.of(configured)  # refuses names that cannot be used
+    if configured.dashboard == "mounted" and configured.workers > 1:
+        raise ConfigError(
+            f"QUANTLAKE_DASHBOARD=mounted was to be served by {configured.workers} workers, and whoever logged in is "
+            "known to one of them. Set QUANTLAKE_WORKERS=1, or QUANTLAKE_DASHBOARD=own for a process of its own."
+        )
     return [sys.executable, "-m", "serving.supervision"]
 
 

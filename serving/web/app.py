@@ -23,6 +23,7 @@ from serving.web.explaining import drivers_of
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
+from serving.web.http.mounting import Mounts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
     administration,
@@ -41,6 +42,7 @@ from serving.web.routes import (
     streams,
     tokens,
     watch_list,
+    widgets,
 )
 from serving.web.routes import problems as problem_pages
 from serving.web.streaming import Hub
@@ -87,25 +89,30 @@ def build_app(
     configured: "Settings | None" = None,
     tracing: "Tracing | None" = None,
     added: "Sequence[RouteModule]" = (),
+    mounted: "Mapping[str, ASGIApp] | None" = None,
 ) -> FastAPI:
     """Return the application; without a predictor, the caller runs `put_in_service` before start.
 
     Parameters
     ----------
     origins
-        Which web pages may ask, see `serving.access.exposure.origins`; none by default.
+        Which web pages may ask, see `serving.access.exposure.origins`; none by default. Where there are some, there
+        are panels for them too, see `serving.web.routes.widgets`.
     configured
         Say which requests are logged; the usual ones by default.
     tracing
         Where spans go; nowhere by default.
     added
         Modules of routes beside the packaged ones.
+    mounted
+        Applications with an access control of their own, by the path that each is served below; none by default.
 
     Raises
     ------
     ConfigError
         If a route has no rule that says who may ask.
     """
+    added = (*added, widgets) if origins else added
     policy = Policy((*RULES, *(rule for module in added for rule in module.RULES)))
     app = FastAPIOffline(
         title="quantlake",
@@ -119,7 +126,9 @@ def build_app(
     for add_routes in (*(module.add_routes for module in ROUTES), *(module.add_routes for module in added)):
         add_routes(app)
     require_rules(app, policy)
-    app.middleware_stack = _front(app, policy, origins or {}, configured or Settings(), tracing)
+    checked = configured or Settings()
+    inner = Mounts(_front(app, policy, origins or {}, checked, tracing), mounted or {})
+    app.middleware_stack = HostCheck(inner, Hosts.of(checked), checked.access_log, checked.slow_ms)
     if predictor is not None:
         put_in_service(app, predictor)
     return app
@@ -128,7 +137,7 @@ def build_app(
 def _front(
     app: FastAPI, policy: Policy, origins: "Mapping[str, Any]", configured: "Settings", tracing: "Tracing | None"
 ) -> "ASGIApp":
-    """Middleware of every request, outermost first, in front of the framework's own layers.
+    """Middleware of every request to a route, outermost first, in front of the framework's own layers.
 
     They take longer than all of ours together, and a well-formed question needs none of them.
     """
@@ -137,8 +146,7 @@ def _front(
     behind: ASGIApp = AccessControl(middleware.LimitBody(quick), policy)
     behind = CORSMiddleware(behind, **origins) if origins else behind
     measured = arrival.RequestMetrics(behind, configured.access_log, configured.slow_ms)
-    shed = LoadShedding(app, arrival.CorrelationIds(measured if tracing is None else tracing.wrap(measured)))
-    return HostCheck(shed, Hosts.of(configured), configured.access_log, configured.slow_ms)
+    return LoadShedding(app, arrival.CorrelationIds(measured if tracing is None else tracing.wrap(measured)))
 
 
 def put_in_service(

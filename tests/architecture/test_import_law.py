@@ -27,7 +27,7 @@ LAWFUL = {
     "training/stages.py": "import training.judge",
     "serving/deployment/registry.py": "import mlflow\nimport training.tracking",
     "serving/predict/predictor.py": "import feature_repo.retrieval",
-    "serving/service.py": "import serving.predict.predictor",
+    "serving/service.py": "import serving.predict.predictor\nimport serving.pages.app",
     "serving/pages/app.py": "import serving.client",
     "dagster_project/definitions.py": "import dagster\nimport serving.deployment.registry\nimport lake.spec",
     "dagster_project/servers/uis/__init__.py": "",

@@ -4,6 +4,7 @@ import re
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 import httpx
 import polars as pl
@@ -72,10 +73,11 @@ class StreamEvent(NamedTuple):
 
 
 @contextmanager
-def browsing(settings: "Settings") -> "Iterator[httpx.Client]":
-    """Give a client over HTTP of a dashboard that is served at its port; it is not logged in."""
-    address = f"http://127.0.0.1:{settings.dashboard_port}"
-    with httpx.Client(base_url=address, headers={"origin": address}, timeout=STREAM_SECONDS, trust_env=False) as client:
+def browsing(settings: "Settings", address: str = "") -> "Iterator[httpx.Client]":
+    """Give a client over HTTP of a dashboard that is served at its port, or at an address; it is not logged in."""
+    address = address or f"http://127.0.0.1:{settings.dashboard_port}"
+    origin = "://".join(urlsplit(address)[:2])
+    with httpx.Client(base_url=address, headers={"origin": origin}, timeout=STREAM_SECONDS, trust_env=False) as client:
         yield client
 
 

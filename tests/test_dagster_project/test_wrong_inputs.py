@@ -65,6 +65,10 @@ MISTAKES = (
     ),
     Mistake("market list", "UnknownNameError", "no setting 'QUANTLAKE_HOM'", environment={"QUANTLAKE_HOM": "data"}),
     Mistake("summary", "ConfigError", "QUANTLAKE_PORT", environment={"QUANTLAKE_PORT": "80"}),
+    Mistake("serve", "ConfigError", "QUANTLAKE_DASHBOARD: Input should", environment={"QUANTLAKE_DASHBOARD": "mount"}),
+    Mistake(
+        "dashboard", "ConfigError", "`quantlake serve` runs both.", environment={"QUANTLAKE_DASHBOARD": "mounted"},
+    ),
     Mistake("demo", "UnknownNameError", "no experiment 'dmo'", environment={"QUANTLAKE_EXPERIMENT": "dmo"}),
     Mistake("run", "ConfigError", "it cannot be made", environment={"QUANTLAKE_HOME": "/proc/home"}),
     Mistake("predict AAPL", "NotReadyError", "There is no home", environment={"QUANTLAKE_HOME": "/proc/home"}),

@@ -1,107 +1,19 @@
 """Journeys through the dashboard in a browser: any console error or breach of the content security policy fails."""
 
-import os
-import shutil
-import subprocess
-from pathlib import Path
+import json
+from datetime import UTC, datetime
 
-import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
 from serving.access import keys
 from serving.client import Client
-from serving.pages import dashboard_address, dashboard_command, login_link
 from serving.pages.formats import signed
-from serving.processes import tied
-from serving.supervision import serve_environment
-from support.services import NO_AUTHORITIES
-from support.waiting import until
+from support.browsers import READY, violations
 
 pytestmark = pytest.mark.browser
 
-SHOTS = Path(__file__).parents[2] / "screenshots"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-READY = "html[data-ready]"
-PAGES = ("/", "/s/KO", "/models", "/models/ridge", "/strategies", "/operations", "/about")
-ERRORS = ("/?search=nothing-like-it", "/s/APPL")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium of this machine. It is closed with the module: its event loop would be in the way of other tests'."""
-    if not CHROMIUM:
-        reason = "no Chromium on this machine: make browser"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture(scope="module")
-def site(watched_home):
-    """Settings of a dashboard that runs as users start it, a process of its own."""
-    settings = watched_home.settings
-    address = f"{dashboard_address(settings)}/login"
-    process = subprocess.Popen(dashboard_command(), **tied(serve_environment(settings)))
-    try:
-        until(lambda: process.poll() is not None or _answers(address), "the dashboard did not start")
-        assert process.poll() is None
-        yield settings
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-@pytest.fixture(scope="module")
-def signed_in(site, browser):
-    """State of a browser that opened the link of the terminal."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(login_link(site))
-    assert page.title().startswith("Watch list")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-@pytest.fixture
-def visit(site, browser, signed_in):
-    """Open a page in a context of its own; what the browser complains of fails the test at its end."""
-    complaints, contexts = [], []
-
-    def opened(path="/", *, is_signed_in=True, may_fail=False, **options):
-        options |= {"storage_state": signed_in} if is_signed_in else {}
-        context = browser.new_context(base_url=dashboard_address(site), **options)
-        contexts.append(context)
-        page = context.new_page()
-        if not may_fail:  # a page of status 404 is itself reported to the console
-            page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda asked: complaints.append(asked.url) if not _is_own(asked.url, site) else None)
-        page.goto(path)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def _is_own(url, settings):
-    return url.startswith((f"{dashboard_address(settings)}/", "data:"))
-
-
-def _answers(address):
-    try:
-        return httpx.get(address, verify=NO_AUTHORITIES).status_code == 200
-    except httpx.TransportError:
-        return False
+AXE_PAGES = ("/", "/s/KO", "/settings", "/s/APPL")
+"""Pages that axe looks at here; `test_pages_everywhere` has all of them."""
 
 
 def test_from_the_search_to_the_symbol_its_receipt_and_the_command(visit):
@@ -204,27 +116,42 @@ def test_a_theme_is_chosen_without_javascript_and_outweighs_the_system(visit):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_axe_finds_nothing(visit, theme):
-    found = {}
     page = visit("/login", is_signed_in=False, color_scheme=theme)
-    found["/login"] = _violations(page)
+    found = {"/login": violations(page)}
     page = visit("/", color_scheme=theme, may_fail=True)
-    SHOTS.mkdir(exist_ok=True)
-    for path in (*PAGES, *ERRORS):
+    for path in AXE_PAGES:
         page.goto(path)
         if path == "/s/KO":
             page.locator("#chart[data-ready] canvas").first.wait_for()
-        found[path] = _violations(page)
-        name = path.strip("/?").replace("/", "-").replace("=", "-") or "watch-list"
-        page.screenshot(path=SHOTS / f"{name}-{theme}.png", full_page=True)
+        found[path] = violations(page)
     assert {path: each for path, each in found.items() if each} == {}
 
 
-def _violations(page):
-    return [f"{each['id']}: {each['nodes'][0]['html'][:120]}" for each in Axe().run(page).response["violations"]]
+def test_the_arrows_lead_through_the_bars_of_the_chart(visit):
+    page = visit("/s/KO")
+    page.locator("#chart[data-ready]").wait_for()
+    closes = json.loads(page.locator("#chart-data").inner_text())["closes"]
+    said = [f"{datetime.fromtimestamp(each['time'], UTC):%Y-%m-%d}: {each['value']:.2f}" for each in closes]
+    page.locator("figure.chart").focus()
+    for key, at in (
+        ("ArrowLeft", -1),
+        ("ArrowLeft", -2),
+        ("ArrowRight", -1),
+        ("ArrowRight", -1),
+        ("Home", 0),
+        ("End", -1),
+    ):
+        page.keyboard.press(key)
+        assert page.locator("#chart-at").inner_text() == said[at], key
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_a_narrow_screen_scrolls_in_one_direction(visit, path):
-    page = visit(path, viewport={"width": 320, "height": 800})
-    page.locator(READY).wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+def test_two_tabs_are_told_of_the_same_forecast(visit, site):
+    first = visit("/s/IBM?horizon=5")
+    second = first.context.new_page()
+    second.goto("/s/IBM?horizon=5")
+    for page in (first, second):
+        page.locator("[data-live='state']:text-is('live')").wait_for()
+    with Client.local(site) as client:
+        made = client.predict("IBM", 5)
+    for page in (second, first):
+        page.locator("[data-live='news']", has_text=f"new forecast of IBM, {made.made_at:%H:%M:%S} UTC").wait_for()

@@ -2,10 +2,17 @@
 
 import hashlib
 import re
+from base64 import b64encode
 
 import pytest
+from starlette.testclient import TestClient
 
+from serving.pages import site
+from serving.pages.app import build_dashboard
+from serving.pages.headers import CONTENT_SECURITY_POLICY, SecurityHeaders
 from serving.pages.rendering import STATIC, TEMPLATES
+from serving.pages.site import SiteFiles
+from support.dashboard import Page, log_in_as_owner, visiting
 
 VENDOR = STATIC / "vendor"
 MODULES = sorted(STATIC.glob("*.js"))
@@ -45,3 +52,33 @@ def test_templates_hold_no_inline_script_or_style_and_load_from_no_other_host():
 
 def test_the_style_sheet_loads_nothing():
     assert "url(" not in (STATIC / "dashboard.css").read_text("utf-8")
+
+
+PAGE_OF_A_SITE = "<html><style>p {{}}</style><script>{script}</script><script src='a.js'></script></html>"
+
+
+def test_a_page_of_the_site_permits_its_own_scripts_and_styles_and_no_others(tmp_path):
+    files = SiteFiles(tmp_path)
+    own, other = "run()", "steal()"
+    (tmp_path / "index.html").write_text(PAGE_OF_A_SITE.format(script=own), "utf-8")
+    (tmp_path / "a.js").write_text("1", "utf-8")
+    client = TestClient(SecurityHeaders(files))
+    (policy,) = client.get("/").headers.get_list("content-security-policy")
+    digests = {text: hashlib.sha256(text.encode()).digest() for text in (own, "p {}", other)}
+    sources = {text: f"'sha256-{b64encode(digest).decode()}'" for text, digest in digests.items()}
+    script, style = (re.search(rf"{kind}-src ([^;]+);", policy)[1] for kind in ("script", "style"))
+    assert script == f"'self' {sources[own]}"
+    assert style == f"'self' {sources['p {}']}"
+    assert sources[other] not in policy
+    assert client.get("/a.js").headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+def test_the_site_is_linked_where_it_is_built_and_needs_a_login(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "SITE", tmp_path)
+    home = settings.model_copy(update={"dashboard_port": 3002})
+    with visiting(build_dashboard(home), home) as visitor:
+        assert visitor.get("/docs/").headers["location"] == "/login?next=%2Fdocs%2F"
+        log_in_as_owner(visitor, home)
+        assert "/docs/" not in {link.get("href") for link in Page(visitor.get("/about").text).all("a")}
+        (tmp_path / "index.html").write_text(PAGE_OF_A_SITE.format(script=""), "utf-8")
+        assert "/docs/" in {link.get("href") for link in Page(visitor.get("/about").text).all("a")}

@@ -14,8 +14,8 @@ from serving.access import keys, local_key
 from serving.client import Client
 from serving.pages.app import build_dashboard
 from serving.pages.dashboard import Dashboard
-from serving.pages.guard import cookie_name
 from serving.pages.live import LiveForecasts, event_stream
+from serving.pages.login import SessionCookie
 from serving.predict import Question
 from serving.web.app import build_app
 from support.clients import listening
@@ -184,7 +184,7 @@ def test_the_slow_are_dropped_and_the_others_go_on(predictor, settings, template
 
 def _request(client, settings, path):
     """Request of a visitor's session as bytes."""
-    name = cookie_name(settings.dashboard_port)
+    name = SessionCookie.of(settings).name
     cookie = next(cookie.value for cookie in client.cookies.jar if cookie.name == name)
     head = (f"GET {path} HTTP/1.1", f"host: 127.0.0.1:{settings.dashboard_port}", f"cookie: {name}={cookie}")
     return "\r\n".join((*head, "connection: close", "", "")).encode()

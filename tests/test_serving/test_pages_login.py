@@ -10,9 +10,8 @@ from serving.access import keys
 from serving.pages import login_link
 from serving.pages.app import build_dashboard
 from serving.pages.dashboard import Dashboard
-from serving.pages.guard import cookie_name
 from serving.pages.headers import CONTENT_SECURITY_POLICY, HEADERS
-from serving.pages.login import Attempts, LoginSessions, code_path, issue_code, take_code
+from serving.pages.login import Attempts, LoginSessions, SessionCookie, code_path, issue_code, take_code
 from serving.pages.policy import RULES
 from serving.pages.routes import ROUTES
 from support.dashboard import Page, log_in, log_in_as_owner, visiting
@@ -20,7 +19,12 @@ from support.waiting import VirtualClock, until
 
 FOREIGN = "http://127.0.0.1:4000"
 EVERY = [
-    (rule, rule.path.format(symbol="KO", prediction_id="x", name="ridge") if "path:path" not in rule.path else "")
+    (
+        rule,
+        rule.path.format(symbol="KO", prediction_id="x", name="ridge", job_id="x")
+        if "path:path" not in rule.path
+        else "",
+    )
     for rule in RULES
 ]
 PAGES = [(rule, path) for rule, path in EVERY if rule.method == "GET" and path and rule.needs != "open"]
@@ -149,7 +153,7 @@ def test_sessions_are_kept_as_digests_and_show_no_secret(home, dashboard):
 
 
 def test_an_id_that_a_stranger_chose_is_no_session_after_the_login(home, stranger):
-    name = cookie_name(home.dashboard_port)
+    name = SessionCookie.of(home).name
     stranger.cookies.set(name, "chosen", domain="127.0.0.1")
     log_in_as_owner(stranger, home)
     given = [value for cookie in stranger.cookies.jar if (value := cookie.value) and cookie.name == name]

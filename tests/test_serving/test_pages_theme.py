@@ -28,7 +28,7 @@ def visitor(home):
 
 def choose(visitor, theme, **others):
     token = Page(visitor.get("/about").text).all("input", name="form_token")[0]["value"]
-    return visitor.post("/theme", data={"form_token": token, "theme": theme} | others)
+    return visitor.post("/appearance", data={"form_token": token, "theme": theme} | others)
 
 
 def theme_of(answer):
@@ -67,12 +67,12 @@ def test_a_cookie_that_holds_anything_else_is_as_none(visitor, value):
 
 def test_a_form_of_another_session_a_page_of_another_origin_and_a_stranger_change_nothing(visitor):
     answers = [
-        visitor.post("/theme", data={"theme": "dark"}),
+        visitor.post("/appearance", data={"theme": "dark"}),
         choose(visitor, "dark", form_token="0" * 43),
-        visitor.post("/theme", data={"theme": "dark"}, headers={"origin": FOREIGN}),
+        visitor.post("/appearance", data={"theme": "dark"}, headers={"origin": FOREIGN}),
     ]
     visitor.cookies.clear()
-    answers.append(visitor.post("/theme", data={"theme": "dark"}))
+    answers.append(visitor.post("/appearance", data={"theme": "dark"}))
     assert [answer.status_code for answer in answers] == [403, 403, 403, 303]
     assert answers[-1].headers["location"] == "/login"
     assert [answer for answer in answers if "set-cookie" in answer.headers] == []

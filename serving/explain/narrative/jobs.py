@@ -43,6 +43,7 @@ FIRST_TEXT_SECONDS = 1.0
 END_SECONDS = 2.0
 NOTHING_PASSED = "the language model wrote {count} sentences, and none passed the check"
 STOPPED = "the service was stopped before it was done"
+CANCELLED = "it was cancelled"
 
 DriversOf = Callable[[str], Drivers | None]
 
@@ -136,6 +137,24 @@ class ExplanationJobs:
             raise UnknownNameError("explanation", job_id[:64], [], remedy="Jobs can be looked up for an hour.")
         return _unless_failed(record)
 
+    def cancel(self, job_id: str) -> JobRecord:
+        """Let a job that is under way fail as cancelled, and return it; one that is completed stays completed.
+
+        What the job does at that moment, e.g. the question to a language model, is done to its end and thrown away.
+
+        Raises
+        ------
+        UnknownNameError, FailedJobError
+            As `find`.
+        """
+        with file_lock(self._records.lock, "the record of explanations"):
+            record = self.find(job_id)
+            if record.status == "processing":
+                record = record.failed(CANCELLED)
+                self._records.write(record)
+                metrics.EXPLANATION_JOBS.labels("cancelled").inc()
+        return record
+
     def newest(self, symbol: str) -> JobRecord:
         """Return the job of a symbol that was asked for last, one that did not fail before one that did.
 
@@ -205,6 +224,8 @@ class ExplanationJobs:
             try:
                 self._work(job)
                 job.complete()
+            except FailedJobError as error:  # its record says so already
+                logger.info("An explanation was ended before it was done: %s", error)
             except QuantlakeError as error:
                 job.fail(str(error))
             except Exception:
@@ -284,8 +305,19 @@ class _Job:
         metrics.EXPLANATION_JOBS.labels("failed").inc()
 
     def _update(self, *events: api.ExplanationEvent, **changes: Any) -> None:
-        self.record = self.record.model_copy(update={**changes, "events": (*self.record.events, *events)})
-        self._records.write(self.record)
+        """Write what came of the job.
+
+        Raises
+        ------
+        FailedJobError
+            If it was cancelled meanwhile; then nothing is written.
+        """
+        with file_lock(self._records.lock, "the record of explanations"):
+            kept = self._records.read(self.record.job_id)
+            if kept is not None:
+                _unless_failed(kept)
+            self.record = self.record.model_copy(update={**changes, "events": (*self.record.events, *events)})
+            self._records.write(self.record)
 
 
 def _unless_failed(record: JobRecord) -> JobRecord:

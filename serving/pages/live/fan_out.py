@@ -55,6 +55,8 @@ class LiveForecasts:
     ----------
     open_client
         Opens a client of the endpoint, with a key of the role ``read`` or more.
+    root
+        Path that the dashboard is served below.
     readers, waiting, kept
         Bounds, see the constants of this module.
     """
@@ -63,11 +65,12 @@ class LiveForecasts:
         self,
         open_client: "Callable[[], Client]",
         *,
+        root: str = "",
         readers: int = READERS,
         waiting: int = WAITING_EVENTS,
         kept: int = KEPT_EVENTS,
     ) -> None:
-        self._open_client = open_client
+        self._open_client, self._root = open_client, root
         self._most_readers, self._most_waiting = readers, waiting
         self._readers: set[LiveReader] = set()
         self._kept: deque[_Told] = deque(maxlen=kept)
@@ -122,7 +125,7 @@ class LiveForecasts:
             self._state, text = heard, _state_event(heard)
             told = list(self._readers)
         else:
-            text = _forecast_event(heard)
+            text = _forecast_event(heard, self._root)
             self._kept.append(_Told(heard, text))
             told = [reader for reader in self._readers if reader.wants(heard)]
         for reader in told:
@@ -133,10 +136,10 @@ def _state_event(state: FeedState) -> str:
     return f"event: state\ndata: {state}\n\n"
 
 
-def _forecast_event(answer: "PredictAnswer") -> str:
+def _forecast_event(answer: "PredictAnswer", root: str) -> str:
     """Return the event of a forecast: what the page says, and where the forecast is shown."""
     shown = {
         "said": f"new forecast of {answer.symbol}, {answer.made_at:%H:%M:%S} UTC",
-        "receipt": f"/receipts/{quote(answer.prediction_id, safe='')}",
+        "receipt": f"{root}/receipts/{quote(answer.prediction_id, safe='')}",
     }
     return f"id: {answer.prediction_id}\nevent: forecast\ndata: {json.dumps(shown)}\n\n"

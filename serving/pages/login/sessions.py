@@ -8,7 +8,7 @@ import hmac
 import secrets
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,14 @@ class LoginSession:
     form_token: str = field(repr=False)
     began_at: float
     used_at: float
+
+
+class SessionAge(NamedTuple):
+    """How long ago, in seconds, a session began and was used last, and whether it is the one that asks."""
+
+    began: float
+    used: float
+    is_this: bool
 
 
 class LoginSessions:
@@ -85,6 +93,21 @@ class LoginSessions:
         """End a session; an unknown one is no error."""
         self._held.pop(_digest(identifier), None)
 
+    def of_key(self, session: LoginSession) -> list[SessionAge]:
+        """Return every session of the key of a session, that one too, the one begun last first."""
+        now, own = self._now(), filter(self._is_alive, self._of_key(session).values())
+        return sorted(SessionAge(now - each.began_at, now - each.used_at, _is_same(each, session)) for each in own)
+
+    def end_others(self, session: LoginSession) -> None:
+        """End every other session of the key of a session."""
+        for digest, held in self._of_key(session).items():
+            if not _is_same(held, session):
+                del self._held[digest]
+
+    def _of_key(self, session: LoginSession) -> dict[str, LoginSession]:
+        key_id = session.caller.key_id
+        return {digest: held for digest, held in self._held.items() if held.caller.key_id == key_id}
+
     def _is_alive(self, session: LoginSession) -> bool:
         now = self._now()
         is_young = now < session.began_at + LONGEST_SECONDS and now < session.used_at + IDLE_SECONDS
@@ -94,6 +117,11 @@ class LoginSessions:
 def is_form_of(session: LoginSession, shown: str) -> bool:
     """Whether a form was sent by a page of this session."""
     return hmac.compare_digest(session.form_token.encode(), shown.encode())
+
+
+def _is_same(one: LoginSession, other: LoginSession) -> bool:
+    """Whether two states are of one session: its form token stays, and no other has it."""
+    return hmac.compare_digest(one.form_token, other.form_token)
 
 
 def _digest(identifier: str) -> str:

@@ -49,6 +49,11 @@ def of_own_pages(
     return route
 
 
+def address_of(request: "Request") -> str:
+    """Return the address that a request came from; empty where the server does not know it."""
+    return request.client.host if request.client else ""
+
+
 def one_of(kind: str, text: str, known: "tuple[Chosen, ...]") -> "Chosen":
     """Return the choice that a text names.
 
@@ -68,17 +73,25 @@ def one_of(kind: str, text: str, known: "tuple[Chosen, ...]") -> "Chosen":
     raise UnknownNameError(kind, text[:20], list(map(str, known)))
 
 
-def page_after(given: Mapping[str, str]) -> str:
+def page_after(given: Mapping[str, str], root: str = "") -> str:
     """Return the page of the dashboard to go on to; the watch list in place of an address that leads elsewhere.
+
+    Parameters
+    ----------
+    root
+        Path that the dashboard is served below.
 
     Examples
     --------
     >>> page_after({"next": "/s/KO?horizon=5"}), page_after({"next": "//evil.example"}), page_after({})
     ('/s/KO?horizon=5', '/', '/')
+    >>> page_after({"next": "/app/s/KO"}, "/app"), page_after({"next": "/docs"}, "/app")
+    ('/app/s/KO', '/app/')
     """
-    address = given.get("next", "/")
+    first = f"{root}/"
+    address = given.get("next", first)
     parts = urlsplit(address)
     is_ours = (
-        address.startswith("/") and not address.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
+        address.startswith(first) and not address.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
     )
-    return address if is_ours and address.isprintable() else "/"
+    return address if is_ours and address.isprintable() else first

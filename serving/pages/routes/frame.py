@@ -12,7 +12,7 @@ from lake.errors import UnknownNameError
 from serving import history
 from serving.forecasts import BLEND
 from serving.pages.guard import session_of
-from serving.pages.rendering import html
+from serving.pages.rendering import html, root_of
 from serving.pages.views.as_of import AsOfChoice, as_of_choice
 
 if TYPE_CHECKING:
@@ -89,7 +89,13 @@ class Visit:
 
     def page(self, template: str, title: str, **values: Any) -> "HTMLResponse":
         """Return a page with its frame around it."""
-        return html(self.request.scope, template, title=title, visit=self, path=self.request.url.path, **values)
+        path = self.request.url.path.removeprefix(self.root)
+        return html(self.request.scope, template, title=title, visit=self, path=path, **values)
+
+    @property
+    def root(self) -> str:
+        """Path that the dashboard is served below."""
+        return root_of(self.request.scope)
 
     @property
     def address(self) -> str:
@@ -110,7 +116,7 @@ class Visit:
     def link(self, path: str, **others: object) -> str:
         """Return the address of another page at the same session and horizon."""
         kept = {} if self.horizon == self.dashboard.market.horizon_bars[0] else {"horizon": self.horizon}
-        return path + self.as_of.here(**(kept | others))
+        return self.root + path + self.as_of.here(**(kept | others))
 
 
 def _day(text: str) -> date | None:

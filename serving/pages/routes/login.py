@@ -6,11 +6,10 @@ from anyio import to_thread
 from starlette.responses import RedirectResponse
 
 from serving.access import local_key
-from serving.access.browsers import cookie_values
-from serving.pages.guard import cookie_name, session_of
-from serving.pages.login import LONGEST_SECONDS, take_code
-from serving.pages.rendering import html
-from serving.pages.routes.forms import Form, of_own_pages, page_after, read_form
+from serving.pages.guard import session_of
+from serving.pages.login import take_code
+from serving.pages.rendering import html, root_of
+from serving.pages.routes.forms import Form, address_of, of_own_pages, page_after, read_form
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,11 +27,11 @@ TOO_OFTEN = "Five attempts to log in were made from this address within a minute
 async def show(request: "Request") -> "Response":
     """Show the form; the link of the terminal logs in at once."""
     dashboard: Dashboard = request.app.state.dashboard
-    after = page_after(request.query_params)
+    after = page_after(request.query_params, root_of(request.scope))
     code = request.query_params.get("code")
     if code is None:
         return RedirectResponse(after, 303) if session_of(request) else _asked(request, after)
-    if not dashboard.attempts.allow(_address(request)):
+    if not dashboard.attempts.allow(address_of(request)):
         return _asked(request, after, TOO_OFTEN, 429)
     if not await to_thread.run_sync(take_code, dashboard.settings, code):
         return _asked(request, after, USED, 401)
@@ -44,8 +43,8 @@ async def log_in(request: "Request") -> "Response":
     """Take a key and begin a session; the key is neither kept nor shown again."""
     dashboard: Dashboard = request.app.state.dashboard
     form = await read_form(request)
-    after = page_after(form)
-    if not dashboard.attempts.allow(_address(request)):
+    after = page_after(form, root_of(request.scope))
+    if not dashboard.attempts.allow(address_of(request)):
         return _asked(request, after, TOO_OFTEN, 429)
     caller = dashboard.access.find(form.get("key", "").strip())
     return _asked(request, after, WRONG, 401) if caller is None else _begin(request, caller, after)
@@ -55,11 +54,10 @@ async def log_in(request: "Request") -> "Response":
 async def log_out(request: "Request", _session: "LoginSession", _form: Form) -> "Response":
     """End the session."""
     dashboard: Dashboard = request.app.state.dashboard
-    name = cookie_name(dashboard.settings.dashboard_port)
-    for identifier in cookie_values(request.scope, name):
+    for identifier in dashboard.cookie.values(request.scope):
         dashboard.sessions.end(identifier)
-    answer = RedirectResponse("/login", 303)
-    answer.delete_cookie(name, path="/", httponly=True, samesite="strict")
+    answer = RedirectResponse(f"{root_of(request.scope)}/login", 303)
+    dashboard.cookie.drop(answer)
     return answer
 
 
@@ -71,16 +69,5 @@ def _asked(request: "Request", after: str, message: str = "", status: int = 200)
 def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
     dashboard: Dashboard = request.app.state.dashboard
     answer = RedirectResponse(after, 303)
-    answer.set_cookie(
-        cookie_name(dashboard.settings.dashboard_port),
-        dashboard.sessions.begin(caller),
-        max_age=int(LONGEST_SECONDS),
-        path="/",
-        httponly=True,
-        samesite="strict",
-    )
+    dashboard.cookie.keep(answer, dashboard.sessions.begin(caller))
     return answer
-
-
-def _address(request: "Request") -> str:
-    return request.client.host if request.client else ""

@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from serving.access.browsers import cookie_values
-from serving.pages.guard import cookie_name
 from serving.pages.live import EventStream
 from serving.pages.rendering import error_page
 from serving.pages.routes.frame import horizon_of
@@ -35,8 +33,7 @@ async def show(request: "Request") -> "ASGIApp":
         return error_page(request.scope, 400, "No symbols", NAME_SYMBOLS)
     ahead = dashboard.market.horizon_of(horizon_of(request, dashboard.market))
     sessions, live = dashboard.sessions, dashboard.live
-    shown = cookie_values(request.scope, cookie_name(dashboard.settings.dashboard_port))
-    identifier = next(filter(sessions.is_alive, shown), "")
+    identifier = next(filter(sessions.is_alive, dashboard.cookie.values(request.scope)), "")
     if live.is_full:
         return error_page(request.scope, 503, "Too many live pages", FULL)
     after = request.headers.get("last-event-id") or request.query_params.get("after", "")

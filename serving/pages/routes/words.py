@@ -24,6 +24,7 @@ def show(request: "Request") -> "Response":
     symbol = request.path_params["symbol"]
     depth = one_of("depth", request.query_params.get("depth", "fast"), DEPTHS)
     forecast_id = newest_forecast(visit, symbol).forecast_id
+    job = panel_of(lambda: visit.client.ask_in_words(symbol, depth=depth, prediction_id=forecast_id).job_id)
     return visit.page(
         "words.html",
         f"{symbol}: in words",
@@ -31,18 +32,18 @@ def show(request: "Request") -> "Response":
         depth=depth,
         depths=DEPTHS,
         forecast_id=forecast_id,
-        words=panel_of(partial(_written, visit, symbol, forecast_id, depth)),
+        job=job,
+        words=job if job.shown is None else panel_of(partial(_written, visit, job.shown)),
     )
 
 
-def _written(visit: Visit, symbol: str, forecast_id: str, depth: "WrittenDepth") -> WordsView:
-    """Wait for the text as long as a page may wait for the endpoint."""
+def _written(visit: Visit, job_id: str) -> WordsView:
+    """Wait for the first text, the template's; a language model's may replace it while the page is read."""
     client = visit.client
-    job = client.ask_in_words(symbol, depth=depth, prediction_id=forecast_id)
-    for event in client.follow_words(job.job_id):
-        if event.event == "completed":
+    for event in client.follow_words(job_id):
+        if event.event in {"sentence", "completed"}:
             break
-    view = words_view(client.in_words(job.job_id))
+    view = words_view(client.in_words(job_id))
     if view is None:
         raise NotReadyError("The text is still being written. Reload the page in a moment.")
     return view

@@ -25,10 +25,14 @@ function options(hasMinutes) {
   };
 }
 
+/** Whether bars lie less than a day apart. */
+function isOfMinutes(closes) {
+  return closes.length > 1 && closes[1].time - closes[0].time < 80000;
+}
+
 function draw(place, data) {
   place.replaceChildren();
-  const gap = data.closes.length > 1 ? data.closes[1].time - data.closes[0].time : 86400;
-  const hasMinutes = gap < 80000;
+  const hasMinutes = isOfMinutes(data.closes);
   const chart = createChart(place, options(hasMinutes));
   const line = chart.addSeries(LineSeries, { color: colours().ink, lineWidth: 1.5, priceLineVisible: false });
   const future = data.ahead ? [{ time: data.ahead.until }] : [];
@@ -40,7 +44,27 @@ function draw(place, data) {
     chart.applyOptions(options(hasMinutes));
     line.applyOptions({ color: colours().ink });
   });
-  return bands;
+  return { chart, line, bands };
+}
+
+/** Let the arrows move a cross-hair from bar to bar, and say where it stands. */
+function keys(place, { chart, line }, closes) {
+  const told = document.getElementById("chart-at");
+  document.getElementById("chart-keys").hidden = false;
+  let at = closes.length;
+  place.closest("figure").addEventListener("keydown", (event) => {
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: closes.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    at = Math.min(Math.max(to, 0), closes.length - 1);
+    const { time, value } = closes[at];
+    const range = chart.timeScale().getVisibleLogicalRange();
+    const shift = at < range.from ? at - range.from : Math.max(at - range.to, 0);
+    if (shift) chart.timeScale().setVisibleLogicalRange({ from: range.from + shift, to: range.to + shift });
+    chart.setCrosshairPosition(value, time, line);
+    const when = new Date(1000 * time).toISOString().replace("T", " ").slice(0, isOfMinutes(closes) ? 16 : 10);
+    told.textContent = `${when}: ${value.toFixed(2)}`;
+  });
 }
 
 function toggles(bands) {
@@ -56,7 +80,9 @@ function toggles(bands) {
 const source = document.getElementById("chart-data");
 if (source) {
   const place = document.getElementById("chart");
-  const bands = draw(place, JSON.parse(source.textContent));
-  toggles(bands);
+  const data = JSON.parse(source.textContent);
+  const drawn = draw(place, data);
+  toggles(drawn.bands);
+  keys(place, drawn, data.closes);
   place.dataset.ready = "true";
 }

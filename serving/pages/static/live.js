@@ -53,7 +53,6 @@ function follow(place) {
     source?.close();
     if (!document.hidden) open();
   });
-  place.hidden = false;
   if (!document.hidden) open();
 }
 

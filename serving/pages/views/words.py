@@ -36,6 +36,42 @@ class WordsView:
     problem: str
 
 
+@dataclass(frozen=True)
+class JobView:
+    """A job that writes an explanation.
+
+    Parameters
+    ----------
+    step, percent
+        What is done now, and how much of the whole is done.
+    words
+        The text so far; None while there is none.
+    """
+
+    symbol: str
+    prediction_id: str
+    depth: str
+    step: str
+    percent: int
+    seconds: str
+    is_done: bool
+    words: WordsView | None
+
+
+def job_view(answer: ExplanationJobAnswer) -> JobView:
+    """Return a job as it stands."""
+    return JobView(
+        symbol=answer.symbol,
+        prediction_id=answer.prediction_id,
+        depth=answer.depth,
+        step=formats.words(answer.step),
+        percent=round(100 * answer.progress),
+        seconds=f"{answer.seconds:.1f} s",
+        is_done=answer.status == "completed",
+        words=words_view(answer),
+    )
+
+
 def words_view(answer: ExplanationJobAnswer) -> WordsView | None:
     """Return the text of a job; None while there is none."""
     return None if answer.explanation is None else _view(answer.explanation)

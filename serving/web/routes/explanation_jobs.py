@@ -35,6 +35,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 
 def add_routes(app: FastAPI) -> None:
     """Add them to an application."""
+    _add_cancelling(app)
 
     @app.post(
         f"{EXPLANATIONS}/{{symbol}}", tags=["explanations"], status_code=202, response_model=api.ExplanationJobAccepted
@@ -88,6 +89,15 @@ def add_routes(app: FastAPI) -> None:
             await to_thread.run_sync(jobs.find, job_id)  # says why
         sent = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
         return StreamingResponse(_events(jobs, job_id, sent), media_type=EVENT_STREAM)
+
+
+def _add_cancelling(app: FastAPI) -> None:
+    @app.delete(f"{EXPLANATIONS}/jobs/{{job_id}}", tags=["explanations"])
+    def cancel(job_id: str, request: Request) -> api.ExplanationJobCancelled:
+        """Cancel a job, for everyone who asked the same question; one that is completed stays so."""
+        record = _jobs(request).cancel(job_id)
+        is_done = record.status == "completed"
+        return api.ExplanationJobCancelled(job_id=record.job_id, status="completed" if is_done else "cancelled")
 
 
 async def _events(jobs: "ExplanationJobs", job_id: str, sent: int) -> AsyncIterator[str]:

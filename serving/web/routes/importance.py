@@ -60,11 +60,12 @@ def _answer(figures: ImportanceFigures, at: "datetime", market: "Market") -> Imp
         measured_at=first["known_time"],
         last_session=first["event_time"],
         table_versions=json.loads(first["table_versions"]),
-        features=[_measured(row) for row in figures.features],
-        clusters=[_measured(row) for row in figures.clusters],
+        features=[measured_feature(row) for row in figures.features],
+        clusters=[measured_feature(row) for row in figures.clusters],
     )
 
 
-def _measured(row: dict[str, Any]) -> MeasuredFeature:
+def measured_feature(row: dict[str, Any]) -> MeasuredFeature:
+    """Return one row of the measure with the group of its feature."""
     kept = {name: row[name] for name in MeasuredFeature.model_fields if name in row}
     return MeasuredFeature(group=family_of(row["features"][0]), **kept)

@@ -11,6 +11,11 @@ LIVE = "tests/test_serving/test_pages_live.py"
 HONESTY = "tests/test_serving/test_pages_honesty.py"
 ACCURACY = "tests/test_serving/test_pages_accuracy.py"
 RUNS = "tests/test_dagster_project/test_run_history.py"
+MOUNTED = "tests/test_serving/test_pages_mounted.py"
+SETTINGS = "tests/test_serving/test_pages_settings.py"
+JOBS = "tests/test_serving/test_pages_jobs.py"
+FILES = "tests/test_serving/test_pages_files.py"
+WIDGETS = "tests/test_serving/test_widgets.py"
 
 MUTANTS = (
     Mutant(
@@ -197,7 +202,7 @@ MUTANTS = (
         "dashboard-login-leads-elsewhere",
         "A login leads to a page of the dashboard.",
         "serving/pages/routes/forms.py",
-        'return address if is_ours and address.isprintable() else "/"',
+        "return address if is_ours and address.isprintable() else first",
         "return address",
         (f"{LOGIN}::test_a_login_leads_to_no_other_site",),
     ),
@@ -206,7 +211,111 @@ MUTANTS = (
         "Every answer of the dashboard has the security headers, those of faults too.",
         "serving/pages/app.py",
         "return CorrelationIds(SecurityHeaders(guard))",
-        "return CorrelationIds(Guard(SecurityHeaders(app), page_policy(), opened.sessions, settings.dashboard_port))",
+        "return CorrelationIds(Guard(SecurityHeaders(app), page_policy(), opened.sessions, opened.cookie, port))",
         (f"{LOGIN}::test_every_answer_has_the_headers",),
+    ),
+    Mutant(
+        "mounted-cookie-goes-everywhere",
+        "The cookie of the mounted dashboard is sent to its pages alone.",
+        "serving/pages/login/cookies.py",
+        'quantlake-dashboard-{settings.port}", root, is_secure)',
+        'quantlake-dashboard-{settings.port}", "/", is_secure)',
+        (f"{MOUNTED}::test_the_cookie_goes_to_the_pages_alone_and_over_tls_where_there_is_tls",),
+    ),
+    Mutant(
+        "mounted-login-leads-to-other-routes",
+        "A login of the mounted dashboard leads to a page below its root.",
+        "serving/pages/routes/forms.py",
+        "address.startswith(first) and not",
+        'address.startswith("/") and not',
+        (f"{MOUNTED}::test_the_root_leads_to_the_watch_list_and_the_login_back_to_the_page_that_was_asked_for",),
+    ),
+    Mutant(
+        "mounted-in-front-of-the-host-check",
+        "A mounted application is asked under the names of the endpoint alone.",
+        "serving/web/app.py",
+        "app.middleware_stack = HostCheck(inner, Hosts.of(checked), checked.access_log, checked.slow_ms)",
+        "app.middleware_stack = inner",
+        (f"{MOUNTED}::test_another_host_is_refused_before_any_page",),
+    ),
+    Mutant(
+        "mounted-in-several-workers",
+        "The dashboard is mounted in one worker, which knows every session.",
+        "serving/supervision/launch.py",
+        'if configured.dashboard == "mounted" and configured.workers > 1:',
+        "if False:",
+        (f"{MOUNTED}::test_more_than_one_worker_is_refused_and_the_next_step_named",),
+    ),
+    Mutant(
+        "pages-under-tls-obey-plain-ones",
+        "Under TLS a page of the same host without TLS is another origin.",
+        "serving/access/browsers.py",
+        'scheme = b"https://" if scope.get("scheme") in {"https", "wss"} else b"http://"',
+        'scheme = b"http://"',
+        (f"{MOUNTED}::test_forms_of_pages_under_tls_are_those_of_https_alone",),
+    ),
+    Mutant(
+        "settings-revoke-without-the-key",
+        "A key is revoked by who shows the key that the session began with.",
+        "serving/pages/routes/settings.py",
+        'if shown is None or shown.via == "token" or shown.key_id != session.caller.key_id:',
+        "if shown is None:",
+        (f"{SETTINGS}::test_a_key_is_revoked_by_showing_that_very_key",),
+    ),
+    Mutant(
+        "settings-readers-revoke-every-key",
+        "Keys of others are revoked by operators alone.",
+        "serving/pages/routes/settings.py",
+        'if caller.may("operator") or key.id == caller.key_id]',
+        "if key.id]",
+        (f"{SETTINGS}::test_others_keys_are_the_operators_to_revoke",),
+    ),
+    Mutant(
+        "settings-guess-keys-for-ever",
+        "Five keys a minute are shown from one address to revoke one.",
+        "serving/pages/routes/settings.py",
+        "if not dashboard.attempts.allow(address_of(request)):",
+        "if False:",
+        (f"{SETTINGS}::test_keys_are_shown_five_times_a_minute_at_most",),
+    ),
+    Mutant(
+        "settings-log-everybody-out",
+        "Whoever logs the other browsers out ends those of the own key alone.",
+        "serving/pages/login/sessions.py",
+        "for digest, held in self._held.items() if held.caller.key_id == key_id}",
+        "for digest, held in self._held.items() if key_id}",
+        (f"{SETTINGS}::test_the_other_browsers_of_the_key_are_logged_out_and_nobody_else",),
+    ),
+    Mutant(
+        "cancelled-job-completes",
+        "A cancelled explanation stays cancelled, whatever its writer says later.",
+        "serving/explain/narrative/jobs.py",
+        "                _unless_failed(kept)\n",
+        "                pass\n",
+        (f"{JOBS}::test_a_cancelled_job_stays_cancelled_whatever_its_writer_says_later",),
+    ),
+    Mutant(
+        "site-runs-any-script",
+        "A page of the documentation runs the scripts that it was built with, and no others.",
+        "serving/pages/site.py",
+        'held = " ".join(sorted({_source(content) for content in pattern.findall(text)}))',
+        "held = \"'unsafe-inline'\"",
+        (f"{FILES}::test_a_page_of_the_site_permits_its_own_scripts_and_styles_and_no_others",),
+    ),
+    Mutant(
+        "panels-for-everybody",
+        "There are panels only where a page is named that may ask for them.",
+        "serving/web/app.py",
+        "added = (*added, widgets) if origins else added",
+        "added = (*added, widgets)",
+        (f"{WIDGETS}::test_there_are_no_panels_until_a_page_is_named",),
+    ),
+    Mutant(
+        "panels-without-a-key",
+        "A panel is shown to who has a key.",
+        "serving/web/routes/widgets.py",
+        'Rule("GET", f"{ROOT}/{panel.name}", "read")',
+        'Rule("GET", f"{ROOT}/{panel.name}", "open")',
+        (f"{WIDGETS}::test_the_named_page_needs_a_key_as_everybody_does",),
     ),
 )
