@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dagster_project.commands.predict import horizon_asked, in_any_spelling
+from dagster_project.commands.predict import Ahead, horizon_asked, in_any_spelling
 from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program, require_home
 from dagster_project.plurals import counted
 
@@ -20,16 +20,25 @@ Subject = Annotated[str, typer.Argument(help="A symbol, whose newest stored fore
 Quantile = Annotated[
     Literal["p10", "p50", "p90", "width"], typer.Option(help="Which number is explained; width is p90 - p10.")
 ]
-Ahead = Annotated[str, typer.Option("--horizon", help="How far ahead: 5 (sessions) or '60 minutes'; the nearest.")]
-Depth = Annotated[Literal["fast", "detailed"], typer.Option("--depth", help="How many orders of features are drawn.")]
-Grain = Annotated[Literal["feature", "group"], typer.Option(help="Features one by one, or by group.")]
+Depth = Annotated[
+    Literal["fast", "detailed", "deep"] | None,
+    typer.Option(
+        "--depth",
+        help="How many orders of features are drawn; fast by default, detailed for session blocks.",
+        show_default=False,
+    ),
+]
+Grain = Annotated[
+    Literal["feature", "group", "session_block"],
+    typer.Option(help="Features one by one, by group, or each in the last session, the five before it and earlier."),
+]
 
 
 def explain(
     subject: Subject,
     quantile: Quantile = "p50",
     horizon: Ahead = "",
-    depth: Depth = "fast",
+    depth: Depth = None,
     grain: Grain = "feature",
     *,
     as_json: AsJson = False,
@@ -47,7 +56,8 @@ def explain(
     ahead = horizon_asked(horizon, settings().declared_market)
     with Client.local(settings()) as client:
         prediction_id = subject if IDENTIFIER.fullmatch(subject) else newest_of(client, subject, ahead)
-        answer = client.explain(prediction_id, quantile=quantile, explanation_type=depth, grain=grain)
+        drawn = depth or ("detailed" if grain == "session_block" else "fast")
+        answer = client.explain(prediction_id, quantile=quantile, explanation_type=drawn, grain=grain)
     table = table_of(answer)
     if is_for_program(answer.model_dump(mode="json"), table, as_json=as_json, as_csv=as_csv):
         return
@@ -100,5 +110,7 @@ def beneath(answer: "ExplanationAnswer") -> list[str]:
     members = ", ".join(f"{member.model} {member.weight:.0%}" for member in told.members)
     pairs = counted(told.members[0].pairs, "pair")
     lines.append(f"By {members}; {pairs} of opposite orders from each window; {answer.seconds * 1e3:.0f} ms.")
+    if told.stability is not None:
+        lines.append(told.stability.sentence)
     lines.append(f"Forecast {answer.prediction_id}. {answer.disclaimer}")
     return lines

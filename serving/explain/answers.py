@@ -42,6 +42,7 @@ def explanation_answer(
         additivity_error=explanation.additivity_error,
         fidelity_r2=None if fidelity is None else fidelity[quantity],
         is_faithful=None if fidelity is None else fidelity[quantity] >= FAITHFUL_R2,
+        stability=_stability(explanation, quantity),
     )
     digests = {member.model: member.digest for member in explanation.members}
     return api.ExplanationAnswer(
@@ -133,6 +134,13 @@ def _member(explanation: "Explanation", member: "MemberExplanation", quantity: a
         value=member.values[quantity],
         contributions=dict(zip(names, member.contributions[quantity], strict=True)),
     )
+
+
+def _stability(explanation: "Explanation", quantity: api.Quantity) -> api.StabilityRead | None:
+    if explanation.stability is None:
+        return None
+    found = explanation.stability[quantity]
+    return api.StabilityRead(windows=found.windows, rank_correlation=found.mean, lowest=found.lowest)
 
 
 def _background(used: "BackgroundUse") -> api.BackgroundRead:

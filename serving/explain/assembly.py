@@ -129,11 +129,11 @@ def _contribution(
 ) -> Contribution:
     """Describe one player's part, with the value of its feature and the percentile of that in training."""
     value = percentile = None
-    if player.name in forecast.inputs.spec.features:
+    if player.feature is not None:
         last = float(forecast.inputs.window[-1, player.places[0]])
         if not math.isnan(last):
             value = last
-            percentile = forecast.models[0].require_background().percentile_of(player.name, last)
+            percentile = forecast.models[0].require_background().percentile_of(player.feature, last)
     return Contribution(player.name, player.group, value, contribution, error, percentile)
 
 

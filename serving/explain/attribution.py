@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from serving.explain.remaking import RemadeForecast
     from serving.explain.result import Explanation
 
-PAIRS: "Mapping[Depth, int]" = {"fast": 1, "detailed": 4}
+PAIRS: "Mapping[Depth, int]" = {"fast": 1, "detailed": 4, "deep": 16}
 """Pairs of opposite permutations that walk from each typical window: always all of them, so that the base value never
 changes."""
 
 
 def explain_forecast(forecast: "RemadeForecast", depth: "Depth" = "fast", grain: "Grain" = "feature") -> "Explanation":
-    """ForecastSplit p10, p50, p90 and the width of a stored forecast into contributions, from one computation.
+    """Split p10, p50, p90 and the width of a stored forecast into contributions, from one computation.
 
     The permutations are drawn with the forecast's id as seed and are the same for all its models, so the same question
     has the same answer, and the blend's contributions are the weighted sum of its models'.

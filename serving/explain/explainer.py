@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from lake.errors import UnknownNameError
 from serving.api.explanations import MOST_FEATURES
 from serving.explain.attention import ForecastAttention, attention_of
-from serving.explain.attribution import explain_forecast
 from serving.explain.models import ExplainedModels
 from serving.explain.remaking import RemadeForecast
+from serving.explain.stability import explain_with_stability
 from serving.explain.surrogate import explain_by_line
 from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
 from serving.forecasts import VISIBLE
@@ -104,7 +104,7 @@ class Explainer:
         ModelError
             If a model cannot be loaded, or computes something else now.
         """
-        compute = explain_forecast if question.method == "shapley" else explain_by_line
+        compute = explain_with_stability if question.method == "shapley" else explain_by_line
         return self._once(question, lambda forecast: compute(forecast, question.depth, question.grain))
 
     def attention(self, question: ExplanationKey) -> ForecastAttention:
