@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dagster_project.commands.predict import Ahead, horizon_asked, in_any_spelling
+from dagster_project.commands.scenario import scenario_of, scenario_tables
 from dagster_project.commands.shell import AsCsv, AsJson, DataTable, ShownColumn, console, is_for_program, require_home
 from dagster_project.plurals import counted
 
 if TYPE_CHECKING:
     from lake.horizons import Horizon
-    from serving.api.explanations import ExplanationAnswer
+    from serving.api.explanations import BarChange, ExplanationAnswer
     from serving.client import Client
 
 IDENTIFIER = re.compile(r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}")
@@ -32,6 +33,14 @@ Grain = Annotated[
     Literal["feature", "group", "session_block"],
     typer.Option(help="Features one by one, by group, or each in the last session, the five before it and earlier."),
 ]
+ScenarioText = Annotated[
+    str,
+    typer.Option(
+        "--scenario",
+        help="Forecast from another last bar: close=-3%,volume=2,range=1.5 (volume and range by the true ones).",
+        show_default=False,
+    ),
+]
 
 
 def explain(
@@ -40,6 +49,7 @@ def explain(
     horizon: Ahead = "",
     depth: Depth = None,
     grain: Grain = "feature",
+    scenario: ScenarioText = "",
     *,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -47,15 +57,19 @@ def explain(
     """Ask the running service which features a stored forecast comes from: quantlake explain AAPL --quantile width.
 
     The base value is the mean forecast of typical windows of the training in the same regime; base value and
-    contributions sum to the forecast.
+    contributions sum to the forecast. With --scenario the features are computed again from another last bar.
     """
     from lake.settings import settings
     from serving.client import Client
 
     require_home(settings())
+    bar = scenario_of(scenario) if scenario else None
     ahead = horizon_asked(horizon, settings().declared_market)
     with Client.local(settings()) as client:
         prediction_id = subject if IDENTIFIER.fullmatch(subject) else newest_of(client, subject, ahead)
+        if bar is not None:
+            show_scenario(client, prediction_id, bar, as_json=as_json, as_csv=as_csv)
+            return
         drawn = depth or ("detailed" if grain == "session_block" else "fast")
         answer = client.explain(prediction_id, quantile=quantile, explanation_type=drawn, grain=grain)
     table = table_of(answer)
@@ -64,6 +78,21 @@ def explain(
     shown = console()
     shown.print(table, highlight=False)
     for line in beneath(answer):
+        shown.print(line, highlight=False, markup=False)
+
+
+def show_scenario(client: "Client", prediction_id: str, bar: "BarChange", *, as_json: bool, as_csv: bool) -> None:
+    """Ask for a forecast from another last bar, and print it; as CSV the features that moved."""
+    from serving.api.explanations import CounterfactualRequest, Scenario
+
+    answer = client.what_if(CounterfactualRequest(prediction_id=prediction_id, scenario=Scenario(bar=bar)))
+    tables = scenario_tables(answer)
+    if is_for_program(answer.model_dump(mode="json"), tables[-1], as_json=as_json, as_csv=as_csv):
+        return
+    shown = console()
+    for table in tables:
+        shown.print(table, highlight=False)
+    for line in (answer.note, f"Forecast {answer.prediction_id}. {answer.disclaimer}"):
         shown.print(line, highlight=False, markup=False)
 
 

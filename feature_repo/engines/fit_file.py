@@ -57,6 +57,12 @@ def kept_fits(lake: Lake, group: FeatureGroup) -> Iterator[Fits]:
         _write(path, fits)
 
 
+@contextmanager
+def stored_fits(lake: Lake) -> Iterator[Fits]:
+    """Fits that are kept beside the tables, for a reader: those that are made while it lasts are not kept."""
+    yield Fits(_read(lake.root / ".stamps" / "fits"))
+
+
 def _read(path: Path) -> dict[bytes, Bars]:
     """Fits in a file; none where there is no file, or one that is damaged or of other kernels."""
     try:

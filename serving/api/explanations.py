@@ -204,19 +204,38 @@ class Sweep(Request):
     features: list[FeatureName] = Field(min_length=1, max_length=MOST_FEATURES)
 
 
+class BarChange(Request):
+    """Another last bar; by default the true one."""
+
+    close_change: Finite = Field(
+        default=0.0, gt=-1, le=10, description="of the close, as a fraction of it: -0.03 is a close 3 % lower"
+    )
+    volume_ratio: Finite = Field(default=1.0, ge=0, le=1_000, description="new volume by the true one")
+    range_ratio: Finite = Field(
+        default=1.0, ge=0, le=100, description="new distance of high and low by the true one, the body at least"
+    )
+
+
+class Scenario(Request):
+    """What all features are computed again from."""
+
+    bar: BarChange
+
+
 class CounterfactualRequest(Request):
-    """A forecast of a changed input: of named changes, along a range, or the smallest change that turns it."""
+    """A forecast of a changed input: named changes, a range, the smallest change that turns it, or another last bar."""
 
     prediction_id: Identifier
     changes: dict[FeatureName, Change] | None = Field(default=None, min_length=1, max_length=64)
     find: FlipSearch | None = None
     sweep: Sweep | None = None
+    scenario: Scenario | None = None
     at: At = Field(default="last", description="last: the last session of the window changes; window: all sessions")
 
     @model_validator(mode="after")
     def _is_one_question(self) -> Self:
-        if sum(asked is not None for asked in (self.changes, self.find, self.sweep)) != 1:
-            raise ValueError("ask one question: changes, find or sweep")
+        if sum(asked is not None for asked in (self.changes, self.find, self.sweep, self.scenario)) != 1:
+            raise ValueError("ask one question: changes, find, sweep or scenario")
         return self
 
 
@@ -247,9 +266,9 @@ class MovedFeature(Part):
 
     feature: str
     before: Finite | None = Field(description="in the last session; null where it is not known")
-    after: Finite
+    after: Finite | None = Field(description="null where the changed input does not have it")
     percentile_before: Finite | None = Field(ge=0, le=100, description="percentile in training")
-    percentile_after: Finite = Field(ge=0, le=100)
+    percentile_after: Finite | None = Field(ge=0, le=100)
     is_inside_range: bool = Field(description="whether every new value lies within 1-99 % of training")
 
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 TOP = 5
 """Features in the short explanation beside a forecast."""
-HELD = "All features but those that moved are held as they were, which a market may never do."
 
 
 def explanation_answer(
@@ -80,7 +79,7 @@ def counterfactual_answer(found: "WhatIf", market: "Market", *, is_cached: bool)
         is_inside_range=all(each.is_inside_range for each in found.moved) if found.moved else None,
         is_found=found.is_found,
         sweeps=list(found.sweeps),
-        note=HELD,
+        note=found.note,
         **ahead_of,
     )
 

@@ -29,14 +29,11 @@ class ForecastSplit(NamedTuple):
         ``[quantity]``, in the order of `QUANTITIES`.
     contributions
         ``[player, quantity]``.
-    seconds
-        That the model took.
     """
 
     base: "NDArray[np.float64]"
     value: "NDArray[np.float64]"
     contributions: "NDArray[np.float64]"
-    seconds: float
 
 
 class Way(NamedTuple):
@@ -68,7 +65,6 @@ def blend_splits(forecast: "RemadeForecast", splits: "Sequence[ForecastSplit]") 
         base=forecast.blended([split.base for split in splits]),
         value=with_width(forecast.stored),
         contributions=forecast.blended([split.contributions for split in splits]),
-        seconds=math.fsum(split.seconds for split in splits),
     )
 
 
@@ -145,7 +141,6 @@ def _member(model: "ExplainedModel", share: float, split: ForecastSplit, pairs: 
         digest=model.use.digest,
         weight=share,
         pairs=pairs,
-        seconds=split.seconds,
         base_values=_by_quantity(split.base),
         values=_by_quantity(split.value),
         contributions=by_quantity,

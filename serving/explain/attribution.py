@@ -72,7 +72,6 @@ def _walk(
     forecast: "RemadeForecast", model: "ExplainedModel", mixed: MixedInputs, orders: "Sequence[NDArray[np.int64]]"
 ) -> "tuple[ForecastSplit, NDArray[np.float64]]":
     """Walk one model from each of its typical windows: split and gains ``[window, order, player, quantity]``."""
-    started = time.perf_counter()
     forecasts = with_width(forecast.of_member(model, mixed.of(model.require_background())))
     values = forecasts.reshape(len(orders), -1, forecasts.shape[-1])  # [window, coalition, quantity]
     gains = np.stack([gains_of(order, value) for order, value in zip(orders, values, strict=True)])
@@ -80,6 +79,5 @@ def _walk(
         base=values[:, EMPTY].mean(axis=0),
         value=values[0, FULL],
         contributions=gains.mean(axis=(0, 1)),
-        seconds=time.perf_counter() - started,
     )
     return split, gains

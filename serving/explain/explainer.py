@@ -10,6 +10,7 @@ from serving.api.explanations import MOST_FEATURES
 from serving.explain.attention import ForecastAttention, attention_of
 from serving.explain.models import ExplainedModels
 from serving.explain.remaking import RemadeForecast
+from serving.explain.scenario import with_bar
 from serving.explain.stability import explain_with_stability
 from serving.explain.surrogate import explain_by_line
 from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
@@ -142,6 +143,8 @@ class Explainer:
             return with_changes(forecast, question.changes, question.at)
         if question.sweep is not None:
             return sweep(forecast, question.sweep.features, question.at)
+        if question.scenario is not None:
+            return with_bar(forecast, self._lake, question.scenario.bar)
         assert question.find is not None
         features = question.find.features or self._most_important(question.prediction_id)
         return find_flip(forecast, features, question.at)

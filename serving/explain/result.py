@@ -46,7 +46,6 @@ class MemberExplanation:
     digest: str
     weight: float
     pairs: int
-    seconds: float
     base_values: Mapping[Quantity, float]
     values: Mapping[Quantity, float]
     contributions: Mapping[Quantity, tuple[float, ...]]

@@ -97,8 +97,7 @@ def _fit(
     weights: "NDArray[np.float64]",
 ) -> "tuple[ForecastSplit, NDArray[np.float64]]":
     """Fit a line to one model: its split, and what was fitted, ``[coalition, quantity]``."""
-    started = time.perf_counter()
     forecasts = with_width(forecast.of_member(model, mixed.of(model.require_background())))
     values = forecasts.reshape(TYPICAL_WINDOWS, len(coalitions), -1).mean(axis=0)
     base, slopes = fit_line(coalitions, values, weights)
-    return ForecastSplit(base, values[0], slopes, time.perf_counter() - started), values
+    return ForecastSplit(base, values[0], slopes), values
