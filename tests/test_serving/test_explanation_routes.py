@@ -18,9 +18,10 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from dagster_project import cli
+from dagster_project.commands.scenario import scenario_of
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from lake.errors import OverloadedError
+from lake.errors import ConfigError, OverloadedError
 from lake.settings import settings as read_settings
 from serving.access import Rule
 from serving.api import DISCLAIMER, PredictAnswer
@@ -248,6 +249,25 @@ def test_the_command_splits_features_by_blocks_of_sessions(command: Any, http: T
     assert " 4 pairs of opposite orders from each window;" in " ".join(lines)
     told = " ".join(command(*words, "--depth", "deep").split())
     assert re.search(r"Stability: rank correlation [01]\.\d\d, lowest -?[01]\.\d\d, over 8 windows", told)
+
+
+def test_the_command_forecasts_from_another_last_bar(command: Any, http: TestClient) -> None:
+    forecast = http.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 5}).json()
+    words = forecast["prediction_id"], "--scenario", "close=-3%, volume=2"
+    lines = command(*words).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("return_1d")] == ["return_1d"]
+    answer = CounterfactualAnswer.model_validate_json(command(*words, "--json"))
+    assert answer.stored.p50 == forecast["prediction"]["p50"]
+    assert {each.feature for each in answer.moved} >= {"return_1d", "volume_ratio_20d"}
+    true = http.post(CHANGE, json={"prediction_id": words[0], "scenario": {"bar": {}}}).json()
+    assert true["changed"] == true["stored"]
+
+
+@pytest.mark.parametrize("text", ["", "close", "close=low", "price=1", "close=-100%"])
+def test_a_scenario_that_is_none_says_how_one_is_typed(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected e\.g\. close=-3%,volume=2,range=1\.5"):
+        scenario_of(text)
 
 
 def test_the_command_gives_programs_the_answer_of_the_service(command: Any, http: TestClient) -> None:
