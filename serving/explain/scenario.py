@@ -121,8 +121,7 @@ def _last_features(forecast: "RemadeForecast", lake: "Lake", bars: pl.DataFrame)
     is_last = _is_last(forecast)
     features = [feature_of(name)[1] for name in forecast.inputs.spec.features]
     asked = bars.with_columns(is_last.cast(pl.Float64).alias(IS_ASKED))
-    with stored_fits(lake) as fits:
-        rows = compute_group(asked, features, market=lake.market, fits=fits)
+    rows = compute_group(asked, features, market=lake.market, fits=stored_fits(lake))
     last = rows.row(by_predicate=is_last, named=True)
     return np.array([last[name] for name in forecast.inputs.spec.features], np.float32)
 

@@ -46,7 +46,9 @@ def trained(inputs: np.ndarray, background: Background, tmp_path_factory: pytest
     parts = [WindowSet(windows[part], returns[part], keys[part]) for part in (slice(0, 800), slice(800, None))]
     plan = {"epochs": 6, "batch_windows": 64, "threads": 1}
     sizes = {"hidden": 8, "heads": 2, "learning_rate": 0.02}
-    experiment = parse_experiment({"name": "tiny", "optimisation": plan, "parameters": {"tft": sizes}})
+    experiment = parse_experiment(
+        {"name": "tiny", "optimisation": plan, "search": {"hidden": [8]}, "parameters": {"tft": sizes}}
+    )
     fitted = fit_model("tft", *parts, experiment)
     assert fitted.loss < fitted.history[0], "it has learnt something"
     folder = tmp_path_factory.mktemp("trained") / "tft"

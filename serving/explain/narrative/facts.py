@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Literal, NamedTuple, Self
 
 FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
@@ -201,18 +202,8 @@ def facts_of(given: NarrativeInputs) -> FactSheet:
     return FactSheet([replace(each, id=f"F{place}") for place, each in enumerate(stated, start=1)])
 
 
-def _fact(
-    kind: FactKind,
-    subject: str,
-    value: float | str,
-    unit: str = "",
-    digits: int = 0,
-    *,
-    is_signed: bool = False,
-    sign: Sign | None = None,
-) -> StatedFact:
-    """Return a fact that is not numbered yet."""
-    return StatedFact("", kind, subject, value, unit, digits, is_signed, sign)
+_fact = partial(StatedFact, "")
+"""A fact that is not numbered yet."""
 
 
 def _forecast(given: NarrativeInputs) -> Iterator[StatedFact]:
