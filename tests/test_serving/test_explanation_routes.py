@@ -252,7 +252,7 @@ def test_the_command_splits_features_by_blocks_of_sessions(command: Any, http: T
 
 
 def test_the_command_forecasts_from_another_last_bar(command: Any, http: TestClient) -> None:
-    forecast = http.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 5}).json()
+    forecast = http.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 5}).json()
     words = forecast["prediction_id"], "--scenario", "close=-3%, volume=2"
     lines = command(*words).splitlines()
     assert max(map(len, lines)) <= 80
