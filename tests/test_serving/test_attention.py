@@ -47,7 +47,12 @@ def trained(inputs: np.ndarray, background: Background, tmp_path_factory: pytest
     plan = {"epochs": 6, "batch_windows": 64, "threads": 1}
     sizes = {"hidden": 8, "heads": 2, "learning_rate": 0.02}
     experiment = parse_experiment(
-        {"name": "tiny", "optimisation": plan, "search": {"hidden": [8]}, "parameters": {"tft": sizes}}
+        {
+            "name": "tiny",
+            "optimisation": plan,
+            "search": {"hidden": [8]},
+            "parameters": {"tft": sizes, "lstm": {"hidden": 8}},
+        }
     )
     fitted = fit_model("tft", *parts, experiment)
     assert fitted.loss < fitted.history[0], "it has learnt something"
