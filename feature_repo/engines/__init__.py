@@ -9,7 +9,7 @@
 `feature_repo.materialize` stores what an engine computes.
 """
 
-from feature_repo.engines.fit_file import kept_fits
+from feature_repo.engines.fit_file import kept_fits, stored_fits
 from feature_repo.engines.local import VALUES_AT_ONCE, LocalEngine, known_bars, read_index
 from feature_repo.engines.opening import EngineName, FeatureEngine, open_engine
 from feature_repo.engines.panel import (
@@ -45,4 +45,5 @@ __all__ = [
     "open_engine",
     "open_session",
     "read_index",
+    "stored_fits",
 ]

@@ -50,11 +50,20 @@ def kept_fits(lake: Lake, group: FeatureGroup) -> Iterator[Fits]:
     if not any(isinstance(feature.function, FittedKernel) for feature in group):
         yield Fits()
         return
-    path = lake.root / ".stamps" / "fits"
+    path = _path(lake)
     fits = Fits(_read(path))
     yield fits
     if fits.made:
         _write(path, fits)
+
+
+def stored_fits(lake: Lake) -> Fits:
+    """Return the fits that are kept beside the tables, for a reader: what it makes beyond them is not kept."""
+    return Fits(_read(_path(lake)))
+
+
+def _path(lake: Lake) -> Path:
+    return lake.root / ".stamps" / "fits"
 
 
 def _read(path: Path) -> dict[bytes, Bars]:

@@ -12,8 +12,8 @@ MOST_FEATURES = 8
 """Features that one search or one sweep takes."""
 
 Quantity = Literal["p10", "p50", "p90", "width"]
-Depth = Literal["fast", "detailed"]
-Grain = Literal["feature", "group"]
+Depth = Literal["fast", "detailed", "deep"]
+Grain = Literal["feature", "group", "session_block"]
 Method = Literal["shapley", "lime", "integrated_gradients"]
 AskedMethod = Literal["shapley", "lime", "integrated_gradients", "attention"]
 At = Literal["last", "window"]
@@ -26,7 +26,9 @@ class ExplainRequest(Request):
 
     prediction_id: Identifier
     explanation_type: Depth = Field(
-        default="fast", description="fast: one pair of opposite orders from each background window; detailed: four"
+        default="fast",
+        description="fast: one pair of opposite orders from each background window; detailed: four; deep: sixteen, "
+        "and the stability of the contributions",
     )
     method: AskedMethod = Field(
         default="shapley",
@@ -34,15 +36,33 @@ class ExplainRequest(Request):
         "looked, whatever the quantile. A forecast without such a network is an error",
     )
     quantile: Quantity = Field(default="p50", description="what is explained; width is p90 - p10")
-    grain: Grain = Field(default="feature", description="feature: one player per feature; group: per group of features")
+    grain: Grain = Field(
+        default="feature",
+        description="feature: one player per feature; group: per group of features; session_block: each feature in the "
+        "last session, in the five before it and earlier, which needs detailed or deep",
+    )
+
+    @model_validator(mode="after")
+    def _has_enough_orders(self) -> Self:
+        if self.grain == "session_block" and self.explanation_type == "fast":
+            raise ValueError(
+                "session blocks are three times as many players as features, too many for one pair of orders: say "
+                "explanation_type detailed or deep"
+            )
+        return self
 
 
 class FeatureContribution(Part):
     """The part of one feature, or of one group of features, in the distance from the base value to the forecast."""
 
-    feature: str = Field(description="name of the feature; of the group where the grain is group")
+    feature: str = Field(
+        description="name of the feature; of the group where the grain is group; feature@block where it is "
+        "session_block, with last, five_before and earlier"
+    )
     group: str
-    value: Finite | None = Field(description="in the last session; null where it is not known, and for a group")
+    value: Finite | None = Field(
+        description="in the last session; null where it is not known, for a group and for earlier sessions"
+    )
     contribution: Finite = Field(description="in fractions of the reference price; all of them sum to value - base")
     standard_error: Finite | None = Field(
         ge=0, description="of the contribution, from the sampled orders; an upper bound where there is one pair"
@@ -88,6 +108,24 @@ class BackgroundRead(Part):
     models: list[str]
 
 
+class StabilityRead(Part):
+    """How well contributions keep their order in windows whose values have the same percentiles in print."""
+
+    windows: int = Field(description="windows with every value of the last session moved within half a percentile")
+    rank_correlation: Finite = Field(
+        ge=-1, le=1, description="mean over these windows of Spearman's, with the contributions of the true window"
+    )
+    lowest: Finite = Field(ge=-1, le=1, description="the lowest of them")
+
+    @property
+    def sentence(self) -> str:
+        """The same for a reader."""
+        return (
+            f"Stability: rank correlation {self.rank_correlation:.2f}, lowest {self.lowest:.2f}, over {self.windows} "
+            "windows whose values have the same percentiles in print."
+        )
+
+
 class PredictionExplanation(Part):
     """What makes one number of a forecast differ from the forecast of typical windows."""
 
@@ -113,6 +151,9 @@ class PredictionExplanation(Part):
         "contribution 'not explained by gradients'. Null for other methods",
     )
     is_faithful: bool | None = Field(default=None, description="whether fidelity_r2 is at least 0.8; null for shapley")
+    stability: StabilityRead | None = Field(
+        default=None, description="of the explanation_type deep; null for the others and for lime"
+    )
 
 
 class EngineRead(Part):
@@ -170,19 +211,38 @@ class Sweep(Request):
     features: list[FeatureName] = Field(min_length=1, max_length=MOST_FEATURES)
 
 
+class BarChange(Request):
+    """Another last bar; by default the true one."""
+
+    close_change: Finite = Field(
+        default=0.0, gt=-1, le=10, description="of the close, as a fraction of it: -0.03 is a close 3 % lower"
+    )
+    volume_ratio: Finite = Field(default=1.0, ge=0, le=1_000, description="new volume by the true one")
+    range_ratio: Finite = Field(
+        default=1.0, ge=0, le=100, description="new distance of high and low by the true one, the body at least"
+    )
+
+
+class Scenario(Request):
+    """What all features are computed again from."""
+
+    bar: BarChange
+
+
 class CounterfactualRequest(Request):
-    """A forecast of a changed input: of named changes, along a range, or the smallest change that turns it."""
+    """A forecast of a changed input: named changes, a range, the smallest change that turns it, or another last bar."""
 
     prediction_id: Identifier
     changes: dict[FeatureName, Change] | None = Field(default=None, min_length=1, max_length=64)
     find: FlipSearch | None = None
     sweep: Sweep | None = None
+    scenario: Scenario | None = None
     at: At = Field(default="last", description="last: the last session of the window changes; window: all sessions")
 
     @model_validator(mode="after")
     def _is_one_question(self) -> Self:
-        if sum(asked is not None for asked in (self.changes, self.find, self.sweep)) != 1:
-            raise ValueError("ask one question: changes, find or sweep")
+        if sum(asked is not None for asked in (self.changes, self.find, self.sweep, self.scenario)) != 1:
+            raise ValueError("ask one question: changes, find, sweep or scenario")
         return self
 
 
@@ -213,9 +273,9 @@ class MovedFeature(Part):
 
     feature: str
     before: Finite | None = Field(description="in the last session; null where it is not known")
-    after: Finite
+    after: Finite | None = Field(description="null where the changed input does not have it")
     percentile_before: Finite | None = Field(ge=0, le=100, description="percentile in training")
-    percentile_after: Finite = Field(ge=0, le=100)
+    percentile_after: Finite | None = Field(ge=0, le=100)
     is_inside_range: bool = Field(description="whether every new value lies within 1-99 % of training")
 
 

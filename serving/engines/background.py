@@ -136,6 +136,27 @@ class Background(BaseModel):
         below, above = held[place - 1], held[place]
         return float(place - 1 + (value - below) / (above - below))
 
+    def spacing_at(self, feature: str, value: float) -> float:
+        """Return the distance between the percentiles around a value, beyond an end that of the last two.
+
+        0 for a value that several percentiles share, as those of a flag do.
+
+        Examples
+        --------
+        >>> typical = [TypicalWindow(symbol="AAA", as_of="2020-01-02T21:00:00Z", values=[[0.0]])] * 4
+        >>> held = [0.0] * 3 + [2.0 * place for place in range(1, 99)]
+        >>> known = Background(
+        ...     features=("a",), training_windows=9, typical={"any": typical}, percentiles={"a": held}
+        ... )
+        >>> [known.spacing_at("a", value) for value in (0.0, 2.0, 3.5, 500.0)]
+        [0.0, 2.0, 2.0, 2.0]
+        """
+        held = np.array(self.percentiles[feature])
+        if np.count_nonzero(held == value) > 1:
+            return 0.0
+        below = int(np.clip(np.searchsorted(held, value, side="right") - 1, 0, len(held) - 2))
+        return float(held[below + 1] - held[below])
+
     def range_of(self, feature: str) -> tuple[float, float]:
         """Return the values of a feature at 1 % and at 99 % of the training windows."""
         held = self.percentiles[feature]

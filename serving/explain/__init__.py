@@ -8,7 +8,9 @@
 - `surrogate`: a straight line around the forecast (LIME), with its fidelity
 - `attention`, `attention_answer`: where networks with attention looked
 - `assembly`: from the parts of the models to the explanation of the blend
+- `stability`: whether contributions keep their order within the error of the values
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
+- `scenario`: another last bar, with all features computed again
 - `answers`, `wording`: what the endpoint answers, and its sentences
 - `narrative`: a forecast in words, each sentence checked against facts
 - `gradients`: integrated gradients of the networks of a forecast (needs torch)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 TOP = 5
 """Features in the short explanation beside a forecast."""
-HELD = "All features but those that moved are held as they were, which a market may never do."
 
 
 def explanation_answer(
@@ -43,6 +42,7 @@ def explanation_answer(
         fidelity_r2=None if fidelity is None else fidelity[quantity],
         unexplained_share=explanation.unexplained_share,
         is_faithful=None if fidelity is None else fidelity[quantity] >= FAITHFUL_R2,
+        stability=_stability(explanation, quantity),
     )
     digests = {member.model: member.digest for member in explanation.members}
     return api.ExplanationAnswer(
@@ -80,7 +80,7 @@ def counterfactual_answer(found: "WhatIf", market: "Market", *, is_cached: bool)
         is_inside_range=all(each.is_inside_range for each in found.moved) if found.moved else None,
         is_found=found.is_found,
         sweeps=list(found.sweeps),
-        note=HELD,
+        note=found.note,
         **ahead_of,
     )
 
@@ -134,6 +134,13 @@ def _member(explanation: "Explanation", member: "MemberExplanation", quantity: a
         value=member.values[quantity],
         contributions=dict(zip(names, member.contributions[quantity], strict=True)),
     )
+
+
+def _stability(explanation: "Explanation", quantity: api.Quantity) -> api.StabilityRead | None:
+    if explanation.stability is None:
+        return None
+    found = explanation.stability[quantity]
+    return api.StabilityRead(windows=found.windows, rank_correlation=found.mean, lowest=found.lowest)
 
 
 def _background(used: "BackgroundUse") -> api.BackgroundRead:

@@ -29,14 +29,11 @@ class ForecastSplit(NamedTuple):
         ``[quantity]``, in the order of `QUANTITIES`.
     contributions
         ``[player, quantity]``.
-    seconds
-        That the model took.
     """
 
     base: "NDArray[np.float64]"
     value: "NDArray[np.float64]"
     contributions: "NDArray[np.float64]"
-    seconds: float
 
 
 class Way(NamedTuple):
@@ -71,7 +68,6 @@ def blend_splits(forecast: "RemadeForecast", splits: "Sequence[ForecastSplit]") 
         base=forecast.blended([split.base for split in splits]),
         value=with_width(forecast.stored),
         contributions=forecast.blended([split.contributions for split in splits]),
-        seconds=math.fsum(split.seconds for split in splits),
     )
 
 
@@ -133,11 +129,11 @@ def _contribution(
 ) -> Contribution:
     """Describe one player's part, with the value of its feature and the percentile of that in training."""
     value = percentile = None
-    if player.name in forecast.inputs.spec.features:
+    if player.feature is not None:
         last = float(forecast.inputs.window[-1, player.places[0]])
         if not math.isnan(last):
             value = last
-            percentile = forecast.models[0].require_background().percentile_of(player.name, last)
+            percentile = forecast.models[0].require_background().percentile_of(player.feature, last)
     return Contribution(player.name, player.group, value, contribution, error, percentile)
 
 
@@ -149,7 +145,6 @@ def _member(model: "ExplainedModel", share: float, split: ForecastSplit, pairs: 
         digest=model.use.digest,
         weight=share,
         pairs=pairs,
-        seconds=split.seconds,
         base_values=_by_quantity(split.base),
         values=_by_quantity(split.value),
         contributions=by_quantity,

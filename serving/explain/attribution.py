@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from serving.explain.remaking import RemadeForecast
     from serving.explain.result import Explanation
 
-PAIRS: "Mapping[Depth, int]" = {"fast": 1, "detailed": 4}
+PAIRS: "Mapping[Depth, int]" = {"fast": 1, "detailed": 4, "deep": 16}
 """Pairs of opposite permutations that walk from each typical window: always all of them, so that the base value never
 changes."""
 
 
 def explain_forecast(forecast: "RemadeForecast", depth: "Depth" = "fast", grain: "Grain" = "feature") -> "Explanation":
-    """ForecastSplit p10, p50, p90 and the width of a stored forecast into contributions, from one computation.
+    """Split p10, p50, p90 and the width of a stored forecast into contributions, from one computation.
 
     The permutations are drawn with the forecast's id as seed and are the same for all its models, so the same question
     has the same answer, and the blend's contributions are the weighted sum of its models'.
@@ -72,7 +72,6 @@ def _walk(
     forecast: "RemadeForecast", model: "ExplainedModel", mixed: MixedInputs, orders: "Sequence[NDArray[np.int64]]"
 ) -> "tuple[ForecastSplit, NDArray[np.float64]]":
     """Walk one model from each of its typical windows: split and gains ``[window, order, player, quantity]``."""
-    started = time.perf_counter()
     forecasts = with_width(forecast.of_member(model, mixed.of(model.require_background())))
     values = forecasts.reshape(len(orders), -1, forecasts.shape[-1])  # [window, coalition, quantity]
     gains = np.stack([gains_of(order, value) for order, value in zip(orders, values, strict=True)])
@@ -80,6 +79,5 @@ def _walk(
         base=values[:, EMPTY].mean(axis=0),
         value=values[0, FULL],
         contributions=gains.mean(axis=(0, 1)),
-        seconds=time.perf_counter() - started,
     )
     return split, gains

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from lake.errors import NoGradientsError, UnknownNameError
 from serving.api.explanations import MOST_FEATURES
 from serving.explain.attention import ForecastAttention, attention_of
-from serving.explain.attribution import explain_forecast
 from serving.explain.models import ExplainedModels
 from serving.explain.remaking import RemadeForecast
+from serving.explain.scenario import with_bar
+from serving.explain.stability import explain_with_stability
 from serving.explain.surrogate import explain_by_line
 from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
 from serving.forecasts import VISIBLE
@@ -122,7 +123,7 @@ class Explainer:
                     "`quantlake serve` does. The method shapley needs none."
                 )
             return self._by_gradients
-        return explain_forecast if method == "shapley" else explain_by_line
+        return explain_with_stability if method == "shapley" else explain_by_line
 
     def attention(self, question: ExplanationKey) -> ForecastAttention:
         """Compute where the networks of a forecast looked.
@@ -159,6 +160,8 @@ class Explainer:
             return with_changes(forecast, question.changes, question.at)
         if question.sweep is not None:
             return sweep(forecast, question.sweep.features, question.at)
+        if question.scenario is not None:
+            return with_bar(forecast, self._lake, question.scenario.bar)
         assert question.find is not None
         features = question.find.features or self._most_important(question.prediction_id)
         return find_flip(forecast, features, question.at)

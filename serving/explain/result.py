@@ -1,8 +1,9 @@
 """Result of an explanation: contributions of the features of a window to one forecast."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple, Self
 
 from serving.api.explanations import Depth, Grain, Method, Quantity
 
@@ -17,11 +18,11 @@ class Contribution:
     Parameters
     ----------
     player
-        Feature, or group of features.
+        Feature, feature in a block of sessions, or group of features.
     group
         Group of the feature; the player's own name where it is a group.
     value
-        Value in the last session of the window; None where it is not known, and for a group.
+        Value in the last session of the window; None where it is not known, for a group and for earlier sessions.
     contribution, standard_error
         Shapley value and its standard error over the sampled orders; None for the error of another method.
     percentile
@@ -45,7 +46,6 @@ class MemberExplanation:
     digest: str
     weight: float
     pairs: int
-    seconds: float
     base_values: Mapping[Quantity, float]
     values: Mapping[Quantity, float]
     contributions: Mapping[Quantity, tuple[float, ...]]
@@ -59,6 +59,19 @@ class BackgroundUse:
     regime: str
     windows: tuple[tuple[str, datetime], ...]
     models: tuple[str, ...]
+
+
+class Stability(NamedTuple):
+    """Rank correlations of the contributions of moved windows with those of the true one."""
+
+    windows: int
+    mean: float
+    lowest: float
+
+    @classmethod
+    def of(cls, correlations: Sequence[float]) -> Self:
+        """Summarise the correlations of some windows."""
+        return cls(len(correlations), sum(correlations) / len(correlations), min(correlations))
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,8 @@ class Explanation:
         By quantity, how much of the variance the line of a surrogate explains; None for other methods.
     unexplained_share
         Share in the blend of models without gradients, for integrated gradients; None for other methods.
+    stability
+        By quantity; None for another depth than ``deep`` and for a surrogate.
     """
 
     prediction_id: str
@@ -106,6 +121,7 @@ class Explanation:
     devices: tuple[str, ...]
     seconds: float
     unexplained_share: float | None = None
+    stability: Mapping[Quantity, Stability] | None = None
 
     def largest(self, quantity: Quantity) -> tuple[Contribution, ...]:
         """Return the contributions to a quantity, those of the largest amount first."""

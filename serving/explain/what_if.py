@@ -25,6 +25,7 @@ GRID = 41
 """Values of a feature that a sweep and a search look at, from 1 % to 99 % of training."""
 
 
+HELD = "All features but those that moved are held as they were, which a market may never do."
 LARGEST = float(np.finfo(np.float32).max)
 """Largest amount that a model input can hold."""
 
@@ -44,6 +45,8 @@ class WhatIf(NamedTuple):
         Whether a search found a change; None for another question.
     seconds
         That the computation took.
+    note
+        What was held as it was.
     """
 
     forecast: "RemadeForecast"
@@ -53,6 +56,7 @@ class WhatIf(NamedTuple):
     is_found: bool | None = None
     sweeps: tuple[FeatureSweep, ...] = ()
     seconds: float = 0.0
+    note: str = HELD
 
 
 def with_changes(forecast: "RemadeForecast", changes: "Mapping[str, Change]", at: "At") -> WhatIf:
@@ -78,8 +82,8 @@ def with_changes(forecast: "RemadeForecast", changes: "Mapping[str, Change]", at
         place = _place_of(forecast, name)
         window[rows, place] = _changed(name, window[rows, place], change)
     quantiles = forecast.of_windows(window[None])[0]
-    moved = tuple(_moved(forecast, name, window[rows, _place_of(forecast, name)]) for name in changes)
-    return WhatIf(forecast, _stored(forecast), _read(forecast, quantiles), moved)
+    moved = tuple(moved_feature(forecast, name, window[rows, _place_of(forecast, name)]) for name in changes)
+    return WhatIf(forecast, _stored(forecast), forecast_read(forecast, quantiles), moved)
 
 
 def sweep(forecast: "RemadeForecast", features: "Sequence[str]", at: "At") -> WhatIf:
@@ -96,7 +100,7 @@ def sweep(forecast: "RemadeForecast", features: "Sequence[str]", at: "At") -> Wh
     for name, (values, quantiles) in swept.items():
         (low, high), last = background.range_of(name), _last(forecast, name)
         points = [
-            SweepPoint(to=value, **_read(forecast, each).model_dump(exclude={"outlook"}))
+            SweepPoint(to=value, **forecast_read(forecast, each).model_dump(exclude={"outlook"}))
             for value, each in zip(values.tolist(), quantiles, strict=True)
         ]
         percentile = None if last is None else background.percentile_of(name, last)
@@ -130,8 +134,8 @@ def find_flip(forecast: "RemadeForecast", features: "Sequence[str]", at: "At") -
     _, name, value, quantiles = nearest
     shifted = _shifted(forecast, name, value, at)
     rows = shifted[-1:] if at == "last" else shifted
-    moved = _moved(forecast, name, rows[:, _place_of(forecast, name)])
-    return WhatIf(forecast, stored, _read(forecast, quantiles), (moved,), is_found=True)
+    moved = moved_feature(forecast, name, rows[:, _place_of(forecast, name)])
+    return WhatIf(forecast, stored, forecast_read(forecast, quantiles), (moved,), is_found=True)
 
 
 def _forecast_grid(
@@ -197,7 +201,7 @@ def _changed(name: str, values: "FloatArray", change: "Change") -> "FloatArray":
     return found.astype(np.float32)
 
 
-def _moved(forecast: "RemadeForecast", name: str, values: "FloatArray") -> MovedFeature:
+def moved_feature(forecast: "RemadeForecast", name: str, values: "FloatArray") -> MovedFeature:
     """Describe a feature's new values, the last of them last."""
     background, before, after = forecast.models[0].require_background(), _last(forecast, name), float(values[-1])
     low, high = (np.float32(bound) for bound in background.range_of(name))
@@ -205,9 +209,9 @@ def _moved(forecast: "RemadeForecast", name: str, values: "FloatArray") -> Moved
     return MovedFeature(
         feature=name,
         before=before,
-        after=after,
+        after=None if math.isnan(after) else after,
         percentile_before=None if before is None else background.percentile_of(name, before),
-        percentile_after=background.percentile_of(name, after),
+        percentile_after=None if math.isnan(after) else background.percentile_of(name, after),
         is_inside_range=bool(((known >= low) & (known <= high)).all()),
     )
 
@@ -226,19 +230,28 @@ def _last(forecast: "RemadeForecast", name: str) -> float | None:
 
 
 def _stored(forecast: "RemadeForecast") -> ForecastRead:
-    return _read(forecast, forecast.stored)
+    return forecast_read(forecast, forecast.stored)
 
 
-def _read(forecast: "RemadeForecast", quantiles: "NDArray[np.float64]") -> ForecastRead:
-    """Return the numbers of a forecast as the endpoint gives them."""
+def forecast_read(
+    forecast: "RemadeForecast", quantiles: "NDArray[np.float64]", *, price_change: float = 0.0
+) -> ForecastRead:
+    """Return the numbers of a forecast as the endpoint gives them.
+
+    Parameters
+    ----------
+    price_change
+        Of the price that the returns start from, as a fraction of it.
+    """
     p10, p50, p90 = quantiles.tolist()
+    price = forecast.inputs.row["reference_price"]
     direction = direction_of(p50)
     sure = confidence(p10, p50, p90, trust=trust_of(forecast.inputs.calibration, forecast.horizon))
     return ForecastRead(
         p10=p10,
         p50=p50,
         p90=p90,
-        target_price=target_price(forecast.inputs.row["reference_price"], p50),
+        target_price=target_price(None if price is None else price + price * price_change, p50),
         direction=direction,
         confidence=sure,
         outlook=outlook_of(direction, sure),

@@ -3,10 +3,11 @@
 - `verify`, `nightly`: replays some forecasts, or a sample of a night
 - `cases`, `as_of_tables`, `engine_cache`, `recompute`, `backfills`, `answered`: what a replay reads and computes
 - `findings`: what came of it
-- `inputs`: what one stored forecast was computed from, read again
+- `inputs`, `bars`: what one stored forecast was computed from, read again
 - `receipt_view`: a receipt with everything it names, for a reader
 """
 
+from serving.replay.bars import bars_of
 from serving.replay.cases import Case, cases
 from serving.replay.findings import Replayed, counts
 from serving.replay.inputs import ForecastInputs, inputs_of
@@ -18,6 +19,7 @@ __all__ = [
     "Case",
     "ForecastInputs",
     "Replayed",
+    "bars_of",
     "cases",
     "counts",
     "inputs_of",

@@ -21,7 +21,7 @@ from feature_repo.targets import (
     undisclosed_price,
 )
 from lake.errors import NotReadyError, QuantlakeError
-from lake.store import altered_files
+from lake.store import altered_files, newest_known
 from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, MODEL_WINDOWS
 from serving.receipts import ReplayFinding
 
@@ -93,6 +93,11 @@ class AsOfTables:
         rows = self.features.filter(pl.col("known_time") <= known)
         newest = rows.sort("known_time").unique(["symbol", "event_time"], keep="last", maintain_order=True)
         return build_windows(newest, spec, at=sessions)
+
+    def bars_known(self, known: datetime) -> pl.DataFrame:
+        """Bars of the symbols known at an instant, from the first there is up to `last`: kernels look far back."""
+        is_wanted = (pl.col("event_time") <= self.last) & pl.col("symbol").is_in(list(self.symbols))
+        return newest_known(self._read(BARS, is_wanted).filter(pl.col("known_time") <= known))
 
     def prices_known(self, known: datetime) -> dict[tuple[str, datetime], dict[str, Any]]:
         """Columns of `prices` of each symbol and session as known at an instant."""

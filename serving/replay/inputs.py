@@ -30,12 +30,15 @@ class ForecastInputs:
         Models with their weights, and the correction of the band.
     spec, window
         ``[session, feature]``, oldest session first; NaN is not known. It has the hash that stands in the row.
+    known_time
+        When the window was known.
     """
 
     row: dict[str, Any]
     receipt: "Receipt"
     spec: WindowSpec
     window: FloatArray
+    known_time: "datetime"
 
     @property
     def models(self) -> "Sequence[ModelUse]":
@@ -86,7 +89,7 @@ def inputs_of(lake: "Lake", configured: "Settings", forecast_id: str) -> Forecas
             f"The features of {row['symbol']} at {row['event_time']} are not those that forecast {forecast_id} was "
             f"made from. {shown}"
         )
-    return ForecastInputs(row, case.receipt, spec, window)
+    return ForecastInputs(row, case.receipt, spec, window, known)
 
 
 def known_time(case: Case) -> "datetime | None":

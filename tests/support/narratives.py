@@ -34,7 +34,6 @@ def made_inputs(seed: int) -> NarrativeInputs:
     models = rng.sample(("naive", "ridge", "lightgbm", "lstm", "tft"), rng.randint(1, 4))
     return NarrativeInputs(
         symbol=rng.choice(SYMBOLS),
-        forecast_id=f"{seed:032x}",
         as_of=close,
         known_time=close,
         horizon=rng.choice((1, 5, 60)),

@@ -2,24 +2,64 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
-from feature_repo.targets import FORECAST_V2
+from feature_repo.targets import FORECAST_V2, HORIZONS
 from lake.errors import ModelError, NoAttentionError, ParityError
 from serving.engines import (
     EXPLAIN_FILE,
     PARITY_FILE,
     SIGNATURE_FILE,
     AttentionEngine,
+    Background,
     Bundle,
     OnnxEngine,
     Signature,
 )
 from serving.engines.bundles import AttentionParity, Parity
+from serving.engines.export import export_model
+from training.data import WindowSet
+from training.experiments import parse_experiment
+from training.fit import fit_model
+
+TRAIN_UNTIL = datetime(2011, 12, 30, 21, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def trained(inputs: np.ndarray, background: Background, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A tiny transformer that learnt a signal from real windows, exported with its graph."""
+    places = [FORECAST_V2.features.index(name) for name in FORECAST_V2.scales]
+    windows = inputs[(inputs[:, -1, places] > 0).all(axis=1)]
+    sigma = windows[:, -1, places] / np.sqrt(252)
+    noise = np.random.default_rng(5).standard_normal((len(windows), len(HORIZONS)))
+    returns = (sigma * (np.sign(windows[:, -3, 0, None]) + noise)).astype(np.float32)
+    ends = [TRAIN_UNTIL + timedelta(days=day) for day in range(len(windows))]
+    keys = pl.DataFrame(
+        {"symbol": ["A"] * len(windows), "event_time": ends, "label_end": ends},
+        schema_overrides={name: pl.Datetime("us", "UTC") for name in ("event_time", "label_end")},
+    )
+    parts = [WindowSet(windows[part], returns[part], keys[part]) for part in (slice(0, 800), slice(800, None))]
+    plan = {"epochs": 6, "batch_windows": 64, "threads": 1}
+    sizes = {"hidden": 8, "heads": 2, "learning_rate": 0.02}
+    experiment = parse_experiment(
+        {
+            "name": "tiny",
+            "optimisation": plan,
+            "search": {"hidden": [8]},
+            "parameters": {"tft": sizes, "lstm": {"hidden": 8}},
+        }
+    )
+    fitted = fit_model("tft", *parts, experiment)
+    assert fitted.loss < fitted.history[0], "it has learnt something"
+    folder = tmp_path_factory.mktemp("trained") / "tft"
+    return export_model(
+        fitted.network.eval(), "tft", FORECAST_V2, {}, inputs, folder, train_until=TRAIN_UNTIL, background=background
+    )
 
 
 @pytest.fixture
@@ -27,14 +67,16 @@ def folder(transformer: Bundle, tmp_path: Path) -> Path:
     return Path(shutil.copytree(transformer.folder, tmp_path / "tft"))
 
 
-def test_every_row_of_weights_adds_up_to_one_and_the_quantiles_are_the_served_ones(transformer, inputs):
+@pytest.mark.parametrize("weights", ["drawn", "trained"])
+def test_every_row_of_weights_adds_up_to_one_and_the_quantiles_are_the_served_ones(weights, inputs, request):
+    transformer = request.getfixturevalue({"drawn": "transformer", "trained": "trained"}[weights])
     read = AttentionEngine.load(transformer).look(inputs[:300])
     assert read.attention.shape == (300, 2, 30 + 5)  # the horizons 1 and 5, the window and five steps ahead
     assert read.feature_weights.shape == (300, 30, len(FORECAST_V2.features))
     assert read.availability_weights.shape == (300, len(FORECAST_V2.features))
-    for weights in (read.attention, read.feature_weights, read.availability_weights):
-        np.testing.assert_allclose(weights.sum(axis=-1), 1, atol=1e-5)
-        assert weights.min() >= 0
+    for rows in (read.attention, read.feature_weights, read.availability_weights):
+        np.testing.assert_allclose(rows.sum(axis=-1), 1, atol=1e-5)
+        assert rows.min() >= 0
     np.testing.assert_allclose(read.quantiles, OnnxEngine(transformer).predict(inputs[:300]), atol=1e-5, rtol=0)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from dagster_project import cli
+from dagster_project.commands.scenario import scenario_of
 from feature_repo.online.redis_server import running_redis
 from feature_repo.retrieval import materialize
-from lake.errors import OverloadedError
+from lake.errors import ConfigError, OverloadedError
 from lake.settings import settings as read_settings
 from serving.access import Rule
 from serving.api import DISCLAIMER, PredictAnswer
@@ -100,6 +102,20 @@ def test_the_largest_contributions_come_first_and_have_a_sentence(http: TestClie
     assert told.reasoning_chain[2].startswith(f"{first.feature} (")
     assert [member.pairs for member in told.members] == [4, 4, 4]
     assert all(each.standard_error is not None for each in told.local_explanation.feature_contributions)
+
+
+def test_a_deep_explanation_by_session_blocks_says_how_stable_it_is(http: TestClient, forecast: PredictAnswer) -> None:
+    asked = {"prediction_id": forecast.prediction_id, "explanation_type": "deep", "grain": "session_block"}
+    told = ExplanationAnswer.model_validate(http.post(EXPLAIN, json=asked).json()).explanation
+    blocks = {name.partition("@")[2] for name in told.local_explanation.shap_values}
+    assert blocks == {"last", "five_before", "earlier"}
+    assert [member.pairs for member in told.members] == [16, 16, 16]
+    assert told.additivity_error <= 1e-9
+    assert told.stability is not None
+    assert -1 <= told.stability.lowest <= told.stability.rank_correlation <= 1
+    refused = http.post(EXPLAIN, json=asked | {"explanation_type": "fast"})
+    assert (refused.status_code, refused.json()["type"]) == (422, "/problems/invalid-request")
+    assert "say explanation_type detailed or deep" in refused.text
 
 
 def test_a_line_says_how_faithful_it_is(http: TestClient, forecast: PredictAnswer) -> None:
@@ -223,6 +239,36 @@ def test_the_command_shows_the_newest_forecast_of_a_symbol_in_eighty_columns(com
     (last,) = [line for line in lines if line.startswith("forecast ")]
     assert f"+{width:.4f} %" in last
     assert forecast["prediction_id"] in " ".join(lines)
+
+
+def test_the_command_splits_features_by_blocks_of_sessions(command: Any, http: TestClient) -> None:
+    http.post(PREDICT, json={"symbol": "KO", "horizon_sessions": 5})
+    words = "KO", "--horizon", "5", "--grain", "session_block"
+    lines = command(*words).splitlines()
+    assert any(re.match(r"volatility_garch_5d@\S+ ", line) for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert " 4 pairs of opposite orders from each window;" in " ".join(lines)
+    told = " ".join(command(*words, "--depth", "deep").split())
+    assert re.search(r"Stability: rank correlation [01]\.\d\d, lowest -?[01]\.\d\d, over 8 windows", told)
+
+
+def test_the_command_forecasts_from_another_last_bar(command: Any, http: TestClient) -> None:
+    forecast = http.post(PREDICT, json={"symbol": "AAPL", "horizon_sessions": 5}).json()
+    words = forecast["prediction_id"], "--scenario", "close=-3%, volume=2"
+    lines = command(*words).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line.startswith("return_1d")] == ["return_1d"]
+    answer = CounterfactualAnswer.model_validate_json(command(*words, "--json"))
+    assert answer.stored.p50 == forecast["prediction"]["p50"]
+    assert {each.feature for each in answer.moved} >= {"return_1d", "volume_ratio_20d"}
+    true = http.post(CHANGE, json={"prediction_id": words[0], "scenario": {"bar": {}}}).json()
+    assert true["changed"] == true["stored"]
+
+
+@pytest.mark.parametrize("text", ["", "close", "close=low", "price=1", "close=-100%"])
+def test_a_scenario_that_is_none_says_how_one_is_typed(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected e\.g\. close=-3%,volume=2,range=1\.5"):
+        scenario_of(text)
 
 
 def test_the_command_gives_programs_the_answer_of_the_service(command: Any, http: TestClient) -> None:

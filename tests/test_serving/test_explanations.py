@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from lake.errors import DamagedTableError, EngineError, ModelError, NotReadyErro
 from lake.tables import FORECASTS
 from serving.deployment import Champions
 from serving.engines import BACKGROUND_FILE, Background, Bundle, OnnxEngine
-from serving.explain import QUANTITIES, Explainer, ExplanationKey
+from serving.explain import QUANTITIES, Contribution, Explainer, ExplanationKey
 from serving.explain.attribution import explain_forecast, explain_in_orders
 from serving.explain.models import ExplainedModel, ExplainedModels
 from serving.explain.remaking import RemadeForecast
@@ -72,8 +74,10 @@ def alone(mine: at_home.Home, models: ExplainedModels) -> Any:
     return found
 
 
-@pytest.mark.parametrize("depth", ["fast", "detailed"])
-@pytest.mark.parametrize("grain", ["feature", "group"])
+@pytest.mark.parametrize(
+    ("depth", "grain"),
+    [*product(["fast", "detailed"], ["feature", "group"]), ("detailed", "session_block"), ("deep", "session_block")],
+)
 def test_base_and_contributions_sum_to_what_was_answered(
     mine: at_home.Home, models: ExplainedModels, answered: list[str], depth: Any, grain: Any
 ) -> None:
@@ -100,7 +104,7 @@ def test_the_blends_contributions_are_the_weighted_sum_of_its_models(blend: Rema
 
 
 def test_the_same_question_has_the_same_answer_and_the_base_never_changes(blend: RemadeForecast) -> None:
-    first, again = (replace(explain_forecast(blend), seconds=0.0, members=()) for _ in range(2))
+    first, again = (replace(explain_forecast(blend), seconds=0.0) for _ in range(2))
     assert first == again
     assert explain_forecast(blend, "detailed").base_values == first.base_values
     other = replace(blend, inputs=replace(blend.inputs, row=blend.inputs.row | {"forecast_id": "0" * 32}))
@@ -154,6 +158,30 @@ def test_a_feature_that_no_model_reads_gets_exactly_nothing(alone: Any) -> None:
             if each.player not in read:
                 assert each.contribution == 0
                 assert each.standard_error == 0
+
+
+@pytest.mark.parametrize("model", ["naive", "ridge"])
+def test_a_model_of_the_last_session_has_nothing_from_earlier_ones(alone: Any, model: str) -> None:
+    """And blocks of a feature sum to its own value: naive's band is linear, ridge's median is so but for the scale."""
+    forecast = alone(model, 1)
+    whole, split = explain_forecast(forecast, "detailed"), explain_forecast(forecast, "detailed", "session_block")
+    for quantity in QUANTITIES:
+        for each, blocks in zip(whole.contributions[quantity], batched(split.contributions[quantity]), strict=True):
+            last, five_before, earlier = blocks
+            assert last.player == f"{each.player}@last"
+            assert last.contribution == pytest.approx(each.contribution, abs=1e-8)
+            assert five_before.contribution == earlier.contribution == 0
+            assert (last.value, last.percentile) == (each.value, each.percentile)
+            assert five_before.value is earlier.value is None
+
+
+def batched(parts: Sequence[Contribution]) -> list[Sequence[Contribution]]:
+    return [parts[place : place + 3] for place in range(0, len(parts), 3)]
+
+
+def test_a_network_reads_earlier_sessions(alone: Any) -> None:
+    found = explain_forecast(alone("lstm", 5), "detailed", "session_block").contributions["p50"]
+    assert sum(abs(each.contribution) for each in found if each.player.endswith("@earlier")) > 1e-6
 
 
 def test_many_pairs_agree_with_few_within_their_standard_errors(alone: Any) -> None:

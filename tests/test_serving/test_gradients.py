@@ -131,6 +131,11 @@ def test_a_forecast_of_a_network_is_split_among_its_features(mine: at_home.Home,
     momentum = sum(each.contribution for each in found.contributions["p90"] if each.group == "momentum")
     (grouped,) = (each.contribution for each in by_group.contributions["p90"] if each.player == "momentum")
     assert grouped == pytest.approx(momentum)
+    blocks = GradientExplanations(mine.settings).explain(forecast, grain="session_block").contributions["p90"]
+    for whole in found.contributions["p90"][:-1]:
+        parts = [each.contribution for each in blocks if each.player.startswith(f"{whole.player}@")]
+        assert len(parts) == 3
+        assert sum(parts) == pytest.approx(whole.contribution)
 
 
 def test_of_a_blend_the_networks_are_split_and_the_rest_is_said_to_be_unexplained(

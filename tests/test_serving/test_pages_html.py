@@ -135,6 +135,19 @@ def test_the_contributions_are_those_of_the_endpoint_and_sum_to_the_forecast(vis
     assert sum(shown) == pytest.approx(100 * told.value, abs=0.01)
 
 
+def test_contributions_by_session_blocks_and_their_stability_are_shown(visitor, watched_home):
+    row = newest(watched_home, "KO")
+    with Client.local(watched_home.settings) as client:
+        told = client.explain(row["forecast_id"], explanation_type="deep", grain="session_block").explanation
+    found = page(visitor, "/s/KO/why?grain=session_block&depth=deep")
+    assert told.stability.sentence in found.text(id="why")
+    contributions = told.local_explanation.shap_values
+    assert found.rows("Contributions")[1][0] == max(contributions, key=lambda name: abs(contributions[name]))
+    links = [link["href"] for link in page(visitor, "/s/KO/why?grain=session_block").all("a")]
+    assert not [link for link in links if "depth=fast" in link and "grain=session_block" in link], "too few orders"
+    assert [link for link in links if "depth=deep" in link and "grain=session_block" in link]
+
+
 def test_what_if_begins_at_the_forecast_that_was_given(visitor, watched_home):
     row = newest(watched_home, "KO")
     found = page(visitor, "/s/KO/why?find=direction")

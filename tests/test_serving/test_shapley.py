@@ -139,6 +139,34 @@ def test_a_present_player_brings_value_and_mask_over_all_sessions() -> None:
     assert rows[1].tolist() == [[0, 0, 1, 0, 0, 1]] * 2
 
 
+def test_a_player_of_a_block_brings_its_sessions_alone() -> None:
+    players = players_of(("return_1d",), "session_block")
+    x, background = np.ones((8, 2), np.float32), np.zeros((8, 2), np.float32)
+    rows = compose(x, background, np.eye(3, dtype=bool), players)
+    last, five_before, earlier = rows[:, :, 0].astype(int).tolist()
+    assert last == [0] * 7 + [1]
+    assert five_before == [0, 0] + [1] * 5 + [0]
+    assert earlier == [1, 1] + [0] * 6
+    assert (rows[:, :, 0] == rows[:, :, 1]).all(), "the flag comes with its value"
+
+
+def test_blocks_of_a_feature_sum_to_its_own_value_where_a_model_is_linear_in_all_sessions() -> None:
+    """In a window of ten sessions, and in one that is too short to have earlier ones."""
+    random, names = _random(), ("return_1d", "return_5d", "volatility_20d")
+    for sessions in (10, 4):
+        slopes, x, background = random.normal(size=(3, sessions, 6)).astype(np.float32)
+        found = {}
+        for grain in ("feature", "session_block"):
+            players = players_of(names, grain)
+            orders = opposite_pairs(len(players), 2, random)
+            inputs = compose(x, background, coalitions_of(orders), players).astype(np.float64)
+            gains = gains_of(orders, (inputs * slopes).sum(axis=(1, 2))[:, None])
+            found[grain] = gains.mean(axis=0)[:, 0]
+        summed = found["session_block"].reshape(len(names), 3).sum(axis=1)
+        assert np.abs(summed - found["feature"]).max() < 1e-9
+        assert (found["session_block"].reshape(3, 3)[:, 2] == 0).all() == (sessions == 4)
+
+
 def test_a_line_is_met_exactly_and_a_curve_is_called_unfaithful() -> None:
     random = _random()
     coalitions = random.random((200, PLAYERS)) < 0.5

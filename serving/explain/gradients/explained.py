@@ -73,14 +73,13 @@ class GradientExplanations:
     def _by_gradients(
         self, forecast: "RemadeForecast", model: "ExplainedModel", players: "Sequence[Player]"
     ) -> ForecastSplit:
-        started = time.perf_counter()
         x, baselines = _ends(forecast, model)
         network = self._networks.of(model, np.concatenate([x[None], baselines]))
         horizon = model.engine.signature.horizons.index(forecast.horizon)
-        by_feature = integrated_gradients(network, x, baselines, horizon).sum(axis=0)  # [feature, quantile]
-        by_player = np.stack([by_feature[list(player.places)].sum(axis=0) for player in players])
+        parts = integrated_gradients(network, x, baselines, horizon)  # [session, feature, quantile]
+        by_player = np.stack([parts[player.sessions, list(player.places)].sum(axis=(0, 1)) for player in players])
         contributions = with_width(forecast.corrected(by_player))
-        return _split(forecast, model, np.vstack([contributions, np.zeros(contributions.shape[1])]), started)
+        return _split(forecast, model, np.vstack([contributions, np.zeros(contributions.shape[1])]))
 
 
 def no_gradients(models: "Sequence[str]") -> NoGradientsError:
@@ -93,18 +92,15 @@ def no_gradients(models: "Sequence[str]") -> NoGradientsError:
 
 def _as_a_whole(forecast: "RemadeForecast", model: "ExplainedModel", players: "Sequence[Player]") -> ForecastSplit:
     """Split nothing: what a model without gradients adds is the contribution of `UNEXPLAINED`."""
-    started = time.perf_counter()
-    split = _split(forecast, model, np.zeros((len(players) + 1, 4)), started)
+    split = _split(forecast, model, np.zeros((len(players) + 1, 4)))
     split.contributions[-1] = split.value - split.base
     return split
 
 
-def _split(
-    forecast: "RemadeForecast", model: "ExplainedModel", contributions: "NDArray[np.float64]", started: float
-) -> ForecastSplit:
+def _split(forecast: "RemadeForecast", model: "ExplainedModel", contributions: "NDArray[np.float64]") -> ForecastSplit:
     x, baselines = _ends(forecast, model)
     quantities = with_width(forecast.of_member(model, np.concatenate([x[None], baselines])))
-    return ForecastSplit(quantities[1:].mean(axis=0), quantities[0], contributions, time.perf_counter() - started)
+    return ForecastSplit(quantities[1:].mean(axis=0), quantities[0], contributions)
 
 
 def _ends(forecast: "RemadeForecast", model: "ExplainedModel") -> "tuple[NDArray[np.float32], NDArray[np.float32]]":

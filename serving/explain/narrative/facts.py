@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Literal, NamedTuple, Self
 
 FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
@@ -83,7 +84,6 @@ class NarrativeInputs:
     """
 
     symbol: str
-    forecast_id: str
     as_of: datetime
     known_time: datetime
     horizon: int
@@ -201,61 +201,49 @@ def facts_of(given: NarrativeInputs) -> FactSheet:
     stated = [each for part in parts for each in part(given)]
     if any(isinstance(each.value, float) and not math.isfinite(each.value) for each in stated):
         raise ValueError("a fact holds a number that is not finite")
-    return FactSheet([_numbered(each, place) for place, each in enumerate(stated, start=1)])
+    return FactSheet([replace(each, id=f"F{place}") for place, each in enumerate(stated, start=1)])
 
 
-class _Stated(NamedTuple):
-    """A fact without its number."""
-
-    kind: FactKind
-    subject: str
-    value: float | str
-    unit: str = ""
-    digits: int = 0
-    is_signed: bool = False
-    sign: Sign | None = None
+_fact = partial(StatedFact, "")
+"""A fact that is not numbered yet."""
 
 
-def _numbered(stated: _Stated, place: int) -> StatedFact:
-    return StatedFact(f"F{place}", *stated)
-
-
-def _forecast(given: NarrativeInputs) -> Iterator[_Stated]:
-    yield _Stated("forecast", "symbol", given.symbol)
-    yield _Stated("forecast", "as of", f"{given.as_of:%Y-%m-%d}")
-    yield _Stated("forecast", "horizon", float(given.horizon), given.horizon_unit)
+def _forecast(given: NarrativeInputs) -> Iterator[StatedFact]:
+    yield _fact("forecast", "symbol", given.symbol)
+    yield _fact("forecast", "as of", f"{given.as_of:%Y-%m-%d}")
+    yield _fact("forecast", "horizon", float(given.horizon), given.horizon_unit)
     yield _return("forecast", "median return", given.p50, has_direction=True)
     yield _return("forecast", "p10", given.p10)
     yield _return("forecast", "p90", given.p90)
     for subject, price in (("reference price", given.reference_price), ("target price", given.target_price)):
         if price is not None:
-            yield _Stated("forecast", subject, price, given.currency or "", 2)
+            yield _fact("forecast", subject, price, given.currency or "", 2)
     if given.target_session is not None:
-        yield _Stated("forecast", "target session", f"{given.target_session:%Y-%m-%d}")
+        yield _fact("forecast", "target session", f"{given.target_session:%Y-%m-%d}")
     if given.confidence is not None:
         yield _share("forecast", "confidence", given.confidence, digits=1)
     if given.outlook is not None:
-        yield _Stated("forecast", "outlook", given.outlook, sign=_outlook_sign(given.outlook))
+        yield _fact("forecast", "outlook", given.outlook, sign=_outlook_sign(given.outlook))
 
 
-def _record(given: NarrativeInputs) -> Iterator[_Stated]:
+def _record(given: NarrativeInputs) -> Iterator[StatedFact]:
     yield _share("record", "meant to hold", given.coverage_target)
     yield _held("it held", given.answered)
     for subject, end in (("low end", given.answered.low), ("high end", given.answered.high)):
         if end is not None:
             yield _share("record", subject, end, digits=1)
-    yield _Stated("record", "outcomes counted", float(given.answered.outcomes))
+    yield _fact("record", "outcomes counted", float(given.answered.outcomes))
     yield _held(REPLAYED, given.replayed)
-    yield _Stated("record", "replayed outcomes", float(given.replayed.outcomes))
+    yield _fact("record", "replayed outcomes", float(given.replayed.outcomes))
 
 
-def _held(subject: str, record: BandCount) -> "_Stated":
+def _held(subject: str, record: BandCount) -> StatedFact:
     if record.held is None:
-        return _Stated("record", subject, NOT_ENOUGH)
+        return _fact("record", subject, NOT_ENOUGH)
     return _share("record", subject, record.held, digits=1)
 
 
-def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:
+def _contributions(given: NarrativeInputs) -> Iterator[StatedFact]:
     found = given.drivers
     if found is None:
         return
@@ -265,44 +253,44 @@ def _contributions(given: NarrativeInputs) -> Iterator[_Stated]:
         yield _return("contribution", each.feature, each.value, has_direction=True)
     errors = [each.standard_error for each in largest if each.standard_error is not None]
     if errors:
-        yield _Stated("contribution", "largest standard error", 100 * max(errors), "%", 2)
+        yield _fact("contribution", "largest standard error", 100 * max(errors), "%", 2)
 
 
-def _decisions(given: NarrativeInputs) -> Iterator[_Stated]:
+def _decisions(given: NarrativeInputs) -> Iterator[StatedFact]:
     for name, weight in given.models:
         yield _share("model", name, weight)
-    yield _Stated("regime", "regime", given.regime.replace("_", " "))
+    yield _fact("regime", "regime", given.regime.replace("_", " "))
     if given.strategy is not None:
-        yield _Stated("strategy", "strategy", given.strategy)
+        yield _fact("strategy", "strategy", given.strategy)
     if given.strategy_confidence is not None:
         yield _share("strategy", "strategy confidence", given.strategy_confidence, digits=1)
     if given.calibrated_on is not None:
-        yield _Stated("calibration", "calibrated on", float(given.calibrated_on), "sessions")
+        yield _fact("calibration", "calibrated on", float(given.calibrated_on), "sessions")
 
 
-def _data(given: NarrativeInputs) -> Iterator[_Stated]:
-    yield _Stated("data", "data age", float(given.age), given.age_unit)
+def _data(given: NarrativeInputs) -> Iterator[StatedFact]:
+    yield _fact("data", "data age", float(given.age), given.age_unit)
     if given.is_degraded:
-        yield _Stated("data", "online store", DEGRADED)
+        yield _fact("data", "online store", DEGRADED)
     if given.is_intact is not None:
-        yield _Stated("data", "seal", "intact" if given.is_intact else "broken")
+        yield _fact("data", "seal", "intact" if given.is_intact else "broken")
 
 
-def _limits(given: NarrativeInputs) -> Iterator[_Stated]:
-    yield _Stated("limit", "record", RECORD_LIMIT)
+def _limits(given: NarrativeInputs) -> Iterator[StatedFact]:
+    yield _fact("limit", "record", RECORD_LIMIT)
     if given.drivers is not None:
-        yield _Stated("limit", "contributions", CONTRIBUTION_LIMIT)
+        yield _fact("limit", "contributions", CONTRIBUTION_LIMIT)
 
 
-def _return(kind: FactKind, subject: str, fraction: float, *, has_direction: bool = False) -> _Stated:
+def _return(kind: FactKind, subject: str, fraction: float, *, has_direction: bool = False) -> StatedFact:
     """State a return in percent with two digits, a basis point; its direction is that of the printed number."""
     percent = 100 * fraction
     sign = _sign(round(percent, 2)) if has_direction else None
-    return _Stated(kind, subject, percent, "%", 2, is_signed=True, sign=sign)
+    return _fact(kind, subject, percent, "%", 2, is_signed=True, sign=sign)
 
 
-def _share(kind: FactKind, subject: str, fraction: float, *, digits: int = 0) -> _Stated:
-    return _Stated(kind, subject, 100 * fraction, "%", digits)
+def _share(kind: FactKind, subject: str, fraction: float, *, digits: int = 0) -> StatedFact:
+    return _fact(kind, subject, 100 * fraction, "%", digits)
 
 
 def _sign(number: float) -> Sign:

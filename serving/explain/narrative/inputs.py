@@ -53,7 +53,6 @@ def inputs_of(tables: KnownTables, case: "Case") -> NarrativeInputs:
     is_sealed = receipt is not None or bool(case.findings)
     return NarrativeInputs(
         symbol=row["symbol"],
-        forecast_id=case.forecast_id,
         as_of=row["event_time"],
         known_time=row["known_time"],
         horizon=ahead.n,

@@ -4,7 +4,7 @@ from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from serving import history
-from serving.api.explanations import CounterfactualRequest, FlipSearch, Grain, Quantity, Sweep
+from serving.api.explanations import CounterfactualRequest, Depth, FlipSearch, Grain, Quantity, Sweep
 from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
 from serving.pages.routes.newest_forecast import newest_forecast
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 QUANTILES: tuple[Quantity, ...] = get_args(Quantity)
 GRAINS: tuple[Grain, ...] = get_args(Grain)
+DEPTHS: tuple[Depth, ...] = get_args(Depth)
 SWEPT = 8
 """Features that can be moved: those that contribute most."""
 
@@ -29,8 +30,11 @@ def show(request: "Request") -> "Response":
     symbol, asked = request.path_params["symbol"], request.query_params
     quantile = one_of("quantile", asked.get("quantile", "p50"), QUANTILES)
     grain = one_of("grain", asked.get("grain", "feature"), GRAINS)
+    depths = DEPTHS[1:] if grain == "session_block" else DEPTHS
+    depth = one_of("depth", asked.get("depth", depths[0]), DEPTHS)
     forecast_id = newest_forecast(visit, symbol).forecast_id
-    why = panel_of(partial(visit.client.explain, forecast_id, quantile=quantile, grain=grain))
+    ask = partial(visit.client.explain, forecast_id, quantile=quantile, explanation_type=depth, grain=grain)
+    why = panel_of(ask)
     answer = why.shown
     return visit.page(
         "why.html",
@@ -40,10 +44,12 @@ def show(request: "Request") -> "Response":
         quantiles=QUANTILES,
         grain=grain,
         grains=GRAINS,
+        depth=depth,
+        depths=depths,
         forecast_id=forecast_id,
         state=why,
         why=None if answer is None else views.why_view(answer),
-        what_if=None if answer is None or grain == "group" else panel_of(partial(_what_if, visit, symbol, answer)),
+        what_if=None if answer is None or grain != "feature" else panel_of(partial(_what_if, visit, symbol, answer)),
         flip=panel_of(partial(_flip, visit, forecast_id)) if asked.get("find") == "direction" else None,
     )
 

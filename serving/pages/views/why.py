@@ -58,6 +58,7 @@ class WhyView:
     background: tuple[str, ...]
     additivity: str
     engine: str
+    stability: str
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,7 @@ def why_view(answer: ExplanationAnswer) -> WhyView:
         ),
         additivity=f"{told.additivity_error:.1e}",
         engine=f"{answer.engine.name}, {answer.seconds:.2f} s{' when it was computed' if answer.is_cached else ''}",
+        stability="" if told.stability is None else told.stability.sentence,
     )
 
 

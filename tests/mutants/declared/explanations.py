@@ -5,6 +5,7 @@ from mutant import Mutant
 GRADIENTS = "tests/test_serving/test_gradients.py"
 EXPLANATIONS = "tests/test_serving/test_explanations.py"
 ROUTES = "tests/test_serving/test_explanation_routes.py"
+SCENARIOS = "tests/test_serving/test_bar_scenarios.py"
 WHAT_IF = "tests/test_serving/test_what_if.py"
 SUPERVISION = "tests/test_serving/test_supervision.py"
 WORKER = "tests/test_serving/test_explanation_worker.py"
@@ -70,8 +71,8 @@ MUTANTS = (
         "mask-of-an-absent-feature-stays",
         "An absent feature is taken from the typical window with its flag of what is known.",
         "serving/explain/players.py",
-        "is_present[:, :, list(player.places)] = coalitions[:, number, None, None]",
-        "is_present[:, :1, list(player.places)] = coalitions[:, number, None, None]",
+        "is_present[:, player.sessions, :, list(player.places)]",
+        "is_present[:, player.sessions, :1, list(player.places)]",
         ("tests/test_serving/test_shapley.py::test_a_present_player_brings_value_and_mask_over_all_sessions",),
     ),
     Mutant(
@@ -89,6 +90,22 @@ MUTANTS = (
         "is_inside_range=bool(((known >= low) & (known <= high)).all()),",
         "is_inside_range=True,",
         (f"{WHAT_IF}::test_a_value_outside_of_training_is_said_to_be",),
+    ),
+    Mutant(
+        "scenario-from-later-bars",
+        "A bar scenario reads no bar that was not known when the forecast's window was.",
+        "serving/replay/as_of_tables.py",
+        'return newest_known(self._read(BARS, is_wanted).filter(pl.col("known_time") <= known))',
+        "return newest_known(self._read(BARS, is_wanted))",
+        (f"{SCENARIOS}::test_only_the_bars_that_the_forecast_knew_are_read",),
+    ),
+    Mutant(
+        "scenario-of-other-features",
+        "A bar scenario is refused where the true bar does not give the features that were forecast from.",
+        "serving/explain/scenario.py",
+        "if differs.any():",
+        "if False:",
+        (f"{SCENARIOS}::test_features_that_the_bars_do_not_give_any_more_are_refused",),
     ),
     Mutant(
         "explanations-wait-without-end",
