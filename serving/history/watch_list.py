@@ -148,11 +148,14 @@ def _answered(tables: KnownTables, horizon: int) -> pl.DataFrame:
     pl.DataFrame
         ``symbol``, ``event_time``, ``known_time`` (when both forecast and outcome were known) and ``is_covered``.
     """
+    none = pl.DataFrame(schema={name: FORECASTS.schema.get(name, pl.Boolean) for name in HELD})
     if not (tables.reader.exists(FORECASTS) and tables.reader.exists(OUTCOMES)):
-        return pl.DataFrame(schema={name: FORECASTS.schema.get(name, pl.Boolean) for name in HELD})
+        return none
     columns = ("forecast_id", "symbol", "event_time", "known_time", "made_at")
     asked = tables.reader.scan(FORECASTS).filter(ANSWERED, pl.col("horizon_sessions") == horizon)
     made = asked.select(columns).collect()
+    if made.is_empty():
+        return none
     # The replays of every model have outcomes too, of many more years: a horizon ends after the close it began at.
     matured = tables.reader.scan(OUTCOMES).filter(pl.col("event_time") >= made["event_time"].min())
     outcomes = matured.select("forecast_id", "is_covered", pl.col("known_time").alias("matured"))
