@@ -19,8 +19,7 @@ from serving.explain.narrative.jobs import STOPPED
 from serving.explain.narrative.records import LOST
 from serving.monitoring.metrics import NARRATIVE_SENTENCES
 from serving.web.app import build_app
-from support.clients import client_of
-from support.clients import headers_of
+from support.clients import client_of, headers_of
 from support.injections import INJECTIONS
 from support.narratives import document, language_model
 from support.services import NO_AUTHORITIES
