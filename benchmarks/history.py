@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -92,7 +93,7 @@ def _measured(
     started = time.perf_counter()
     rows = len(ask(tables, closes[-1]))
     first = 1e3 * (time.perf_counter() - started)
-    other = sorted(timed(lambda at=at: ask(tables, at)) for at in closes[-REPEATED - 1 : -1])
+    other = sorted(timed(partial(ask, tables, at)) for at in closes[-REPEATED - 1 : -1])
     again = sorted(timed(lambda: ask(tables, closes[-1])) for _ in range(REPEATED))
     middle = (f"{1e3 * each[REPEATED // 2]:.0f} ms" for each in (other, again))
     peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before, 0.0)

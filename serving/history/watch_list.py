@@ -98,9 +98,9 @@ def _in_replay(tables: KnownTables, watched: pl.DataFrame, horizon: int, at: dat
     if not few:
         return {}
     counted = held_in_replay(tables, few, horizon, at)
-    counts = {symbol: tuple(numbers) for symbol, *numbers in counted.select("symbol", *COUNTS).iter_rows()}
-    overlap = overlap_of(tables.market, horizon)
-    return {symbol: replayed_record(*counts.get(symbol, (0, 0, 0)), overlap) for symbol in few}
+    counts = {row.pop("symbol"): row for row in counted.select("symbol", *COUNTS).iter_rows(named=True)}
+    none, overlap = dict.fromkeys(COUNTS, 0), overlap_of(tables.market, horizon)
+    return {symbol: replayed_record(**counts.get(symbol, none), overlap=overlap) for symbol in few}
 
 
 def _recent(tables: KnownTables, spec: TableSpec, at: datetime) -> pl.LazyFrame:
