@@ -27,7 +27,7 @@ from lake.tables.decisions import (
     STRATEGY_ASSIGNMENTS,
     STRATEGY_RETURNS,
 )
-from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
+from lake.tables.documents import CHUNK_VECTORS, CHUNKS, DOCUMENTS, INTERNAL_NOTES
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
@@ -43,6 +43,7 @@ __all__ = [
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
     "CHUNKS",
+    "CHUNK_VECTORS",
     "DELIVERIES",
     "DOCUMENTS",
     "DRIFT",
@@ -94,6 +95,7 @@ TABLES: tuple[TableSpec, ...] = (
     UNIVERSE,
     DOCUMENTS,
     CHUNKS,
+    CHUNK_VECTORS,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,
