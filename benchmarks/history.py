@@ -1,9 +1,11 @@
 """What the pages draw: the watch list of a large market and the data of one symbol's page, read from Delta tables."""
 
+import resource
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -15,17 +17,31 @@ from lake.clock import DEMO_START, FixedClock
 from lake.market import Market
 from lake.sources import tiny_market
 from lake.store import Lake
-from lake.tables import BARS, FORECASTS
+from lake.tables import BARS, BLEND_WEIGHTS, FORECASTS
+from serving.api import WatchRow
 from serving.forecasts import REPLAY
-from serving.history import KnownTables, RowsPage, bars_of, calibration_of, forecasts_of, outcomes_of, watch_list
+from serving.history import (
+    KnownTables,
+    RowsPage,
+    bars_of,
+    calibration_of,
+    forecasts_of,
+    outcomes_of,
+    watch_list,
+    watch_rows,
+    watched_symbols,
+)
 from serving.outcomes import mature
 
 LONG = "LONG"
 REPEATED = 20
-HEADER = ("what", "rows", "first read", "as of another instant, median", "again, median")
+HEADER = ("what", "rows", "first read", "as of another instant, median", "again, median", "peak memory above rest")
+REPLAYED = {"naive": 0.2, "garch": 0.3, "har": 0.5}
+"""Models that were replayed, and their weights."""
+PART = 50
 
 
-def measure(*, symbols: int = 5_000, sessions: int = 250, forecast: int = 60, long: int = 2_500) -> Topic:
+def measure(*, symbols: int = 5_000, sessions: int = 250, forecast: int = 20, long: int = 2_500) -> Topic:
     """Measure the reads of the watch list and of a symbol page on a market that never was.
 
     Parameters
@@ -33,7 +49,7 @@ def measure(*, symbols: int = 5_000, sessions: int = 250, forecast: int = 60, lo
     symbols, sessions
         Size of the market.
     forecast
-        Its last sessions at which each symbol has an answered and a naive forecast, one session ahead.
+        Its last sessions at which each symbol has an answered forecast, one session ahead; replays it has of all.
     long
         Sessions and forecasts of one symbol more, whose page is read.
     """
@@ -43,15 +59,23 @@ def measure(*, symbols: int = 5_000, sessions: int = 250, forecast: int = 60, lo
         names = [f"S{number:04d}" for number in range(symbols)]
         closes = lake.read(BARS, where=pl.col("symbol") == LONG)["event_time"].sort().to_list()
         rows = [
-            _measured("watch list", lake, closes, lambda tables, at: watch_list(tables, names, 1, at)),
+            _measured("watch list, part of 50", lake, closes, lambda tables, at: _part(tables, names, at)),
             _measured("symbol page: bars, forecasts, outcomes, record", lake, closes, _page),
+            _measured("watch list, every row", lake, closes, lambda tables, at: watch_list(tables, names, 1, at)),
         ]
         size = sum(lake.report(spec).rows for spec in (BARS, FORECASTS))
     text = (
-        f"{symbols:,} symbols x {sessions} sessions with forecasts of {forecast}, and one symbol of {long:,}: {size:,} "
-        "bars and forecasts. The first read opens the tables; later instants of a symbol's page cost no read."
+        f"{symbols:,} symbols x {sessions} sessions replayed by three models and answered at the last {forecast}, and "
+        f"one symbol of {long:,}: {size:,} bars and forecasts. The first read opens the tables; later instants of a "
+        "symbol's page cost no read. Peak memory is the highest of the process so far, above what it held before."
     )
     return Topic("History as of an instant", text, HEADER, tuple(rows))
+
+
+def _part(tables: KnownTables, names: list[str], at: datetime) -> list[WatchRow]:
+    """Read what the first part of a watch list shows, the largest forecasts first."""
+    watched = watched_symbols(tables, names, 1, at).sort("p50", "symbol", descending=[True, False])
+    return watch_rows(tables, watched.head(PART), 1, at)
 
 
 def _page(tables: KnownTables, at: datetime) -> list[object]:
@@ -63,16 +87,22 @@ def _page(tables: KnownTables, at: datetime) -> list[object]:
 
 
 def _measured(
-    what: str, lake: Lake, closes: list[datetime], ask: Callable[[KnownTables, datetime], list[object]]
+    what: str, lake: Lake, closes: list[datetime], ask: Callable[[KnownTables, datetime], Sequence[object]]
 ) -> tuple[str, ...]:
-    tables = KnownTables(lake)
+    tables, before = KnownTables(lake), _resident()
     started = time.perf_counter()
     rows = len(ask(tables, closes[-1]))
     first = 1e3 * (time.perf_counter() - started)
-    other = sorted(timed(lambda at=at: ask(tables, at)) for at in closes[-REPEATED - 1 : -1])
+    other = sorted(timed(partial(ask, tables, at)) for at in closes[-REPEATED - 1 : -1])
     again = sorted(timed(lambda: ask(tables, closes[-1])) for _ in range(REPEATED))
     middle = (f"{1e3 * each[REPEATED // 2]:.0f} ms" for each in (other, again))
-    return what, f"{rows:,}", f"{first:.0f} ms", *middle
+    peak = max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before, 0.0)
+    return what, f"{rows:,}", f"{first:.0f} ms", *middle, f"{peak:.0f} MiB"
+
+
+def _resident() -> float:
+    """Memory of the process in MiB; Linux."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
 
 
 def _filled(lake: Lake, symbols: int, sessions: int, forecast: int, long: int) -> Lake:
@@ -81,12 +111,22 @@ def _filled(lake: Lake, symbols: int, sessions: int, forecast: int, long: int) -
     lake.merge(BARS, bars)
     recent = bars["event_time"].unique().sort().tail(forecast)[0]
     asked = bars.filter((pl.col("event_time") >= recent) | (pl.col("symbol") == LONG))
-    for kind, model in (("scheduled", "blend"), (REPLAY, "naive")):
-        lake.merge(FORECASTS, _forecasts(asked, kind, model))
+    lake.merge(FORECASTS, _forecasts(asked, "scheduled", "blend"))
+    for model in REPLAYED:
+        lake.merge(FORECASTS, _forecasts(bars, REPLAY, model))
+    lake.merge(BLEND_WEIGHTS, _weights(bars["event_time"].unique().sort().to_list()))
     clock = FixedClock(DEMO_START)
     update_labels(lake, clock)
     mature(lake, clock)
     return lake
+
+
+def _weights(closes: list[datetime]) -> pl.DataFrame:
+    """Weights of the replayed models at each close, of which each is a row."""
+    models, count = list(REPLAYED), len(REPLAYED)
+    said = ([1] * count, models, list(REPLAYED.values()), [0.01] * count, [1.0] * count, ["generated"] * count)
+    rows = [("S0000", close, close, *said) for close in closes]
+    return pl.DataFrame(rows, schema=BLEND_WEIGHTS.schema, orient="row")
 
 
 def _forecasts(bars: pl.DataFrame, kind: str, model: str) -> pl.DataFrame:
@@ -99,7 +139,7 @@ def _forecasts(bars: pl.DataFrame, kind: str, model: str) -> pl.DataFrame:
         "feature_hash": "0" * 64,
     }  # fmt: skip
     return bars.with_columns(
-        (pl.lit(f"{kind[:6]}") + number).alias("forecast_id"),
+        (pl.lit(f"{kind[:6]}-{model}-") + number).alias("forecast_id"),
         pl.col("event_time").alias("made_at") + timedelta(minutes=1),
         pl.lit(1, dtype=pl.Int32).alias("horizon_sessions"),
         pl.col("close_traded").alias("reference_price"),

@@ -8,9 +8,10 @@ after the instant.
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
 - `accuracy_of`: each forecast of a symbol beside what came, with its record by regime and quarter
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
-- `records_by`, `watch_list`: every symbol, regime or model, from one scan
+- `records_by`: every symbol, regime or model, from one scan
 - `records_by_size`: small, middle and large companies, by the dollar volume known at each close
 - `choice_costs_of`: what the runner-up of a decision for strategies earned above what was chosen
+- `watched_symbols`, `watch_rows`: every symbol of a watch list, and the rows of a part; `watch_list`: both at once
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
@@ -29,7 +30,7 @@ from serving.history.outcomes import outcomes_of
 from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
 from serving.history.records import band_record
 from serving.history.replayed_bands import record_in_replay, replayed_record
-from serving.history.watch_list import watch_list
+from serving.history.watch_list import watch_list, watch_rows, watched_symbols
 
 __all__ = [
     "MOST_ROWS",
@@ -59,4 +60,6 @@ __all__ = [
     "selections_of",
     "span_between",
     "watch_list",
+    "watch_rows",
+    "watched_symbols",
 ]

@@ -76,7 +76,7 @@ def _judged(tables: KnownTables, symbol: str, horizon: int, at: datetime, model:
     if model is not None:
         return _Judged("walk_forward", told)
     if told.height < LEAST_OUTCOMES:
-        replayed = replayed_of(tables, symbol, horizon, at)
+        replayed = replayed_of(tables, [symbol], horizon, at)
         if replayed.height >= LEAST_OUTCOMES:
             return _Judged("in_replay", _scored(replayed, matured.filter(made_by(NAIVE))))
     return _Judged("answered", told)

@@ -18,8 +18,9 @@ from lake.spec import TableSpec
 from lake.store import LakeReader, newest_known
 from lake.tables import FORECAST_DECISIONS
 
-KEPT_FRAMES = 256
-"""Frames held at once, the least recently used are dropped: the rows of one symbol in a table, or a small table."""
+KEPT_FRAMES, KEPT_BYTES = 256, 256 * 2**20
+"""Frames held at once, and their size in memory; the least recently used are dropped. A frame is the rows of one symbol
+in a table, a small table, or what was counted of every symbol."""
 
 Key = tuple[Any, ...]
 
@@ -34,8 +35,8 @@ class KnownTables:
     ----------
     reader
         The lake.
-    most
-        How many frames are kept.
+    most, most_bytes
+        How many frames are kept, and their size in memory; the one used last is kept whatever its size.
 
     Examples
     --------
@@ -52,8 +53,8 @@ class KnownTables:
     4
     """
 
-    def __init__(self, reader: LakeReader, most: int = KEPT_FRAMES) -> None:
-        self.reader, self._most = reader, most
+    def __init__(self, reader: LakeReader, most: int = KEPT_FRAMES, most_bytes: int = KEPT_BYTES) -> None:
+        self.reader, self._most, self._most_bytes = reader, most, most_bytes
         self._kept: OrderedDict[Key, tuple[Key, pl.DataFrame]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -99,9 +100,15 @@ class KnownTables:
         with self._lock:
             self._kept[name] = versions, made
             self._kept.move_to_end(name)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self._drop_oldest()
         return made
+
+    def _drop_oldest(self) -> None:
+        """Drop the frames used longest ago until the others are within both bounds; under the lock."""
+        size = sum(frame.estimated_size() for _, frame in self._kept.values())
+        while len(self._kept) > 1 and (len(self._kept) > self._most or size > self._most_bytes):
+            _, (_, dropped) = self._kept.popitem(last=False)
+            size -= dropped.estimated_size()
 
     def _rows(self, spec: TableSpec, symbol: str | None) -> pl.DataFrame:
         """Every row of a symbol, or of all, whenever it was known."""

@@ -4,6 +4,7 @@ The replays of the models are blended by the weights, and corrected by the calib
 are stored rows. Such a band was never answered: its record stands beside that of answered forecasts, never within it.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
@@ -34,40 +35,48 @@ def record_in_replay(tables: KnownTables, symbol: str, horizon: int, at: datetim
     horizon
         As the tables count it.
     """
-    counted = held_by_symbol(replayed_of(tables, symbol, horizon, at)).drop("symbol")
+    counted = held_in_replay(tables, [symbol], horizon, at).drop("symbol")
     outcomes, held, sessions = counted.row(0) if counted.height else (0, 0, 0)
     return replayed_record(outcomes, held, sessions, overlap_of(tables.market, horizon))
 
 
-def replayed_of(tables: KnownTables, symbol: str, horizon: int, at: datetime) -> pl.DataFrame:
-    """Return the blend's forecasts of a symbol at the closes of the walk-forward whose outcome was known at an instant.
+def replayed_of(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> pl.DataFrame:
+    """Return the blend's forecasts of some symbols at closes of the walk-forward whose outcome was known at an instant.
+
+    The replays of these symbols alone are read, once per version of the tables.
 
     Parameters
     ----------
+    symbols
+        Of one part of a list: a frame of them is kept in memory for each choice of symbols.
     horizon
         As the tables count it.
 
     Returns
     -------
     pl.DataFrame
-        Columns of `BANDS`, one row per close: the quantiles as they would have been answered, ``realised_return``,
+        Columns of `BANDS`, one row per symbol and close: the quantiles as they would have been answered, ``realised_return``,
         ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
     """
-    bands = tables.kept(("replayed bands", horizon, symbol), MADE_OF, lambda: _bands(tables, horizon, symbol))
+    asked = tuple(sorted(symbols))
+    bands = tables.kept(("replayed bands", horizon, asked), MADE_OF, lambda: _bands(tables, horizon, asked))
     return bands.filter(was_known(at))
 
 
-def held_in_replay(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
-    """Count replayed bands of every symbol over one horizon whose outcome was known at an instant.
+def held_in_replay(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> pl.DataFrame:
+    """Count replayed bands of some symbols over one horizon whose outcome was known at an instant.
+
+    Parameters
+    ----------
+    symbols, horizon
+        As for `replayed_of`.
 
     Returns
     -------
     pl.DataFrame
-        As `held_by_symbol` returns it.
+        As `held_by_symbol` returns it; a symbol without such a band is missing.
     """
-    bands = tables.kept(("replayed bands", horizon), MADE_OF, lambda: _bands(tables, horizon))
-    name = ("held in replay", horizon, at)
-    return tables.kept(name, MADE_OF, lambda: held_by_symbol(bands.filter(was_known(at))))
+    return held_by_symbol(replayed_of(tables, symbols, horizon, at))
 
 
 def replayed_record(outcomes: int, held: int, sessions: int, overlap: int) -> api.BandRecord:
@@ -81,8 +90,8 @@ def replayed_record(outcomes: int, held: int, sessions: int, overlap: int) -> ap
     return band_record(outcomes, held, sessions, overlap, verb=VERB)
 
 
-def _bands(tables: KnownTables, horizon: int, symbol: str | None = None) -> pl.DataFrame:
-    """Whether each replayed band held, of one symbol or of all, whenever that was known.
+def _bands(tables: KnownTables, horizon: int, symbols: Sequence[str]) -> pl.DataFrame:
+    """Whether each replayed band of some symbols held, whenever that was known.
 
     Returns
     -------
@@ -93,9 +102,7 @@ def _bands(tables: KnownTables, horizon: int, symbol: str | None = None) -> pl.D
     if not all(tables.reader.exists(spec) for spec in (FORECASTS, BLEND_WEIGHTS, LABELS)):
         return pl.DataFrame(schema=BANDS)
     weights = tables.reader.read(BLEND_WEIGHTS)
-    is_asked = pl.col("horizon_sessions") == horizon
-    if symbol is not None:
-        is_asked &= pl.col("symbol") == symbol
+    is_asked = (pl.col("horizon_sessions") == horizon) & pl.col("symbol").is_in(list(symbols))
     blends = blend_replayed(_replays(tables, is_asked, weights), weights)
     matured = blends.join(_outcomes(tables, is_asked), on=OF_CLOSE)
     known = matured.join(_corrections(tables, blends, horizon), on=["event_time", "regime"])

@@ -1,6 +1,10 @@
-"""Rows of a watch list: last bar, newest forecast and the record of its band, for every symbol from one scan each."""
+"""Rows of a watch list: last bar, newest forecast and the record of its band.
 
-from collections.abc import Iterable, Sequence
+What a list is searched and sorted by is known of every symbol from one scan of each table; what is only shown is read
+for the symbols of the part that is shown.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -21,59 +25,82 @@ for so long counts as delisted in every market that does not say otherwise."""
 ANSWERED = made_by(None)
 HELD = ("symbol", "event_time", "known_time", "is_covered")
 COUNTS = ("outcomes", "held", "sessions")
+MATURED = (FORECASTS, OUTCOMES, FORECAST_DECISIONS)
 
 
 def watch_list(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> list[api.WatchRow]:
     """Return what was known of some symbols at an instant, in their order; an unknown symbol has nulls.
+
+    For a long list, of which a part is shown: `watched_symbols` of all, and `watch_rows` of the part.
+
+    Parameters
+    ----------
+    horizon
+        As the tables count it.
+    """
+    return watch_rows(tables, watched_symbols(tables, symbols, horizon, at), horizon, at)
+
+
+def watched_symbols(tables: KnownTables, symbols: Sequence[str], horizon: int, at: datetime) -> pl.DataFrame:
+    """Return what was known of some symbols at an instant, to be searched, sorted and cut into parts.
+
+    The tables are read once for all symbols of the market and kept until one of them has a new version, so that
+    further parts, sorts and searches of the same instant cost no read.
 
     Parameters
     ----------
     horizon
         As the tables count it.
 
-    Notes
-    -----
-    The tables are read once for all symbols of the market and kept until one of them has a new version, so that
-    further pages, sorts and filters of the same instant cost no read.
+    Returns
+    -------
+    pl.DataFrame
+        One row per symbol, in their order: the members of `api.WatchRow` but for the records of bands, and of these
+        ``outcomes``, ``held`` and ``sessions`` of the answered forecasts, as `held_by_symbol` counts them, 0 without
+        any, and ``overlap``, the bars of the horizon. An unknown symbol has nulls.
     """
     bars = tables.kept(("last bars", at), (BARS,), lambda: _last_bars(tables, at))
     forecasts = tables.kept(
         ("last forecasts", horizon, at), (FORECASTS, FORECAST_DECISIONS), lambda: _last_forecasts(tables, horizon, at)
     )
-    matured = (FORECASTS, OUTCOMES, FORECAST_DECISIONS)
-    answered = tables.kept(("answered", horizon), matured, lambda: _answered(tables, horizon))
-    held = tables.kept(("held", horizon, at), matured, lambda: held_by_symbol(answered.filter(was_known(at))))
-    asked = pl.DataFrame({"symbol": list(symbols)}, schema={"symbol": pl.String})
-    joined = asked
+    answered = tables.kept(("answered", horizon), MATURED, lambda: _answered(tables, horizon))
+    held = tables.kept(("held", horizon, at), MATURED, lambda: held_by_symbol(answered.filter(was_known(at))))
+    joined = pl.DataFrame({"symbol": list(symbols)}, schema={"symbol": pl.String})
     for frame in (bars, forecasts, held):
         joined = joined.join(frame, on="symbol", how="left", maintain_order="left")
-    joined = joined.with_columns(pl.col(COUNTS).fill_null(0))
-    joined = joined.join(_replayed(tables, joined, horizon, at), on="symbol", how="left", maintain_order="left")
     regimes = tables.known(REGIMES, at).filter(pl.col("market") == tables.market.index)
-    regime = regimes["regime"][-1] if regimes.height else None
-    return list(_rows(tables, joined, at, regime, overlap_of(tables.market, horizon)))
+    regime = pl.lit(regimes["regime"][-1] if regimes.height else None, dtype=pl.String)
+    overlap = pl.lit(overlap_of(tables.market, horizon))
+    return joined.with_columns(pl.col(COUNTS).fill_null(0), overlap.alias("overlap"), regime.alias("regime"))
 
 
-def _rows(
-    tables: KnownTables, joined: pl.DataFrame, at: datetime, regime: str | None, overlap: int
-) -> Iterable[api.WatchRow]:
-    grid = tables.market.grid
-    ages = {close: count_closes(close, at, grid) for close in joined["bar_close"].unique().drop_nulls()}
-    for row in joined.iter_rows(named=True):
-        close = row.pop("bar_close")
-        answered = {name: row.pop(name) for name in COUNTS}
-        replayed = {name: row.pop(f"replayed_{name}") or 0 for name in COUNTS}
-        band = band_record(**answered, overlap=overlap)
-        in_replay = None if band.is_enough else replayed_record(**replayed, overlap=overlap)
-        yield api.WatchRow(**row, sessions_old=ages.get(close), regime=regime, band=band, band_in_replay=in_replay)
+def watch_rows(tables: KnownTables, watched: pl.DataFrame, horizon: int, at: datetime) -> list[api.WatchRow]:
+    """Return the rows of one part of a watch list, each with the record of its bands.
+
+    Replayed bands are read for the symbols of this part alone, and of these for those that need them.
+
+    Parameters
+    ----------
+    watched
+        Rows of `watched_symbols` for the same horizon and instant.
+    """
+    in_replay = _in_replay(tables, watched, horizon, at)
+    rows = []
+    for row in watched.iter_rows(named=True):
+        band = band_record(**{name: row.pop(name) for name in (*COUNTS, "overlap")})
+        rows.append(api.WatchRow(**row, band=band, band_in_replay=in_replay.get(row["symbol"])))
+    return rows
 
 
-def _replayed(tables: KnownTables, answered: pl.DataFrame, horizon: int, at: datetime) -> pl.DataFrame:
-    """Counts of the replayed bands, ``replayed_`` before their names; read only where one symbol needs them."""
-    names = {name: f"replayed_{name}" for name in COUNTS}
-    if answered.filter(pl.col("outcomes") < LEAST_OUTCOMES).is_empty():
-        return pl.DataFrame(schema={"symbol": pl.String, **dict.fromkeys(names.values(), pl.Int64)})
-    return held_in_replay(tables, horizon, at).rename(names)
+def _in_replay(tables: KnownTables, watched: pl.DataFrame, horizon: int, at: datetime) -> dict[str, api.BandRecord]:
+    """Return the record of replayed bands by symbol, of those with too few answered outcomes."""
+    few = watched.filter(pl.col("outcomes") < LEAST_OUTCOMES)["symbol"].to_list()
+    if not few:
+        return {}
+    counted = held_in_replay(tables, few, horizon, at)
+    counts = {row.pop("symbol"): row for row in counted.select("symbol", *COUNTS).iter_rows(named=True)}
+    none, overlap = dict.fromkeys(COUNTS, 0), overlap_of(tables.market, horizon)
+    return {symbol: replayed_record(**counts.get(symbol, none), overlap=overlap) for symbol in few}
 
 
 def _recent(tables: KnownTables, spec: TableSpec, at: datetime) -> pl.LazyFrame:
@@ -83,15 +110,17 @@ def _recent(tables: KnownTables, spec: TableSpec, at: datetime) -> pl.LazyFrame:
 
 
 def _last_bars(tables: KnownTables, at: datetime) -> pl.DataFrame:
-    """Last bar of each symbol: ``symbol``, ``session``, ``bar_close``, ``known_time``, closes and ``change``."""
+    """Last bar of each symbol: ``symbol``, ``session``, ``sessions_old``, ``known_time``, closes and ``change``."""
     columns = ("symbol", "event_time", "known_time", "close", "close_traded")
     known = as_known(BARS, _recent(tables, BARS, at).select(columns).collect(), at)
     change = (pl.col("close") / pl.col("close").shift().over("symbol") - 1).alias("change")
     last = known.with_columns(change).unique("symbol", keep="last").sort("event_time")
+    grid = tables.market.grid
+    ages = {close: count_closes(close, at, grid) for close in last["event_time"].unique()}
     return last.select(
         "symbol",
-        sessions_of(last["event_time"], tables.market.grid).alias("session"),
-        pl.col("event_time").alias("bar_close"),
+        sessions_of(last["event_time"], grid).alias("session"),
+        pl.col("event_time").replace_strict(ages, return_dtype=pl.Int64).alias("sessions_old"),
         "known_time",
         "close",
         pl.col("close_traded").alias("price_traded"),
@@ -119,11 +148,17 @@ def _answered(tables: KnownTables, horizon: int) -> pl.DataFrame:
     pl.DataFrame
         ``symbol``, ``event_time``, ``known_time`` (when both forecast and outcome were known) and ``is_covered``.
     """
+    none = pl.DataFrame(schema={name: FORECASTS.schema.get(name, pl.Boolean) for name in HELD})
     if not (tables.reader.exists(FORECASTS) and tables.reader.exists(OUTCOMES)):
-        return pl.DataFrame(schema={name: FORECASTS.schema.get(name, pl.Boolean) for name in HELD})
-    made = tables.reader.scan(FORECASTS).filter(ANSWERED, pl.col("horizon_sessions") == horizon)
-    outcomes = tables.reader.scan(OUTCOMES).select("forecast_id", "is_covered", pl.col("known_time").alias("matured"))
-    forecasts = made.select("forecast_id", "symbol", "event_time", "known_time", "made_at")
-    joined = forecasts.join(outcomes, on="forecast_id").with_columns(pl.max_horizontal("known_time", "matured"))
+        return none
+    columns = ("forecast_id", "symbol", "event_time", "known_time", "made_at")
+    asked = tables.reader.scan(FORECASTS).filter(ANSWERED, pl.col("horizon_sessions") == horizon)
+    made = asked.select(columns).collect()
+    if made.is_empty():
+        return none
+    # The replays of every model have outcomes too, of many more years: a horizon ends after the close it began at.
+    matured = tables.reader.scan(OUTCOMES).filter(pl.col("event_time") >= made["event_time"].min())
+    outcomes = matured.select("forecast_id", "is_covered", pl.col("known_time").alias("matured"))
+    joined = made.lazy().join(outcomes, on="forecast_id").with_columns(pl.max_horizontal("known_time", "matured"))
     first = joined.sort("made_at").unique(["symbol", "event_time"], keep="first")
     return first.select(HELD).collect()

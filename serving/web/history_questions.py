@@ -118,9 +118,8 @@ class HistoryQuestion:
         self.symbol: str = self.name.symbol
         self._now = predictor.clock.now()
         self.at = instant_as_of(self.tables.market, asked.as_of, self._now)
-        symbols = list(predictor.symbols())
-        if self.symbol not in symbols and not self.tables.known(BARS, self._now, symbol=self.symbol).height:
-            require_known([self.symbol], symbols)
+        if not self.tables.known(BARS, self._now, symbol=self.symbol).height:
+            require_known([self.symbol], list(predictor.symbols()))
 
     def span(self, asked: RowsQuery) -> Span:
         """Event times that are asked for."""

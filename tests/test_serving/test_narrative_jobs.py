@@ -21,7 +21,7 @@ from serving.explain.narrative.retrieve import LEXICAL
 from serving.explain.narrative.vectors import store_vectors
 from serving.monitoring.metrics import NARRATIVE_SENTENCES
 from serving.web.app import build_app
-from support.clients import headers_of
+from support.clients import client_of, headers_of
 from support.embedding import packaged_embedder
 from support.injections import INJECTIONS
 from support.narratives import document, language_model
@@ -280,3 +280,11 @@ def test_a_job_that_was_lost_with_its_process_says_so(client, forecast, aside, l
     assert (last.event, last.reason) == ("failed", LOST)
     again = asked(client, forecast, "medium")
     assert (again.job_id == job_id, again.is_cached) == (False, False)
+
+
+def test_a_horizon_that_no_model_forecasts_is_refused_as_a_forecast_over_it_is(app):
+    http = client_of(app)
+    asked = http.post("/api/v1/public/explanations/AAPL", json={"horizon_sessions": 3})
+    beside = http.post("/api/v1/public/predict", json={"symbol": "AAPL", "horizon_sessions": 3})
+    assert (asked.status_code, asked.json()["type"]) == (beside.status_code, "/problems/unknown-horizon")
+    assert (asked.json()["detail"], asked.json()["hint"]) == (beside.json()["detail"], beside.json()["hint"])

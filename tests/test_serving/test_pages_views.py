@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from serving.api import (
@@ -30,7 +31,7 @@ from serving.pages.views.models import model_lines, record_lines
 from serving.pages.views.operations import TableState, drift_lines, freshness_lines, latency_lines
 from serving.pages.views.strategies import strategies_view
 from serving.pages.views.symbol import accuracy_lines, forecast_card
-from serving.pages.views.watch_list import ROWS, watch_list
+from serving.pages.views.watch_list import ROWS, WatchListPart, watch_list
 
 NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
 DAYS = [date(2012, 12, day) for day in (26, 27, 28, 31)]
@@ -58,6 +59,33 @@ def row(symbol: str, **changes) -> WatchRow:
         "target_session": date(2013, 1, 2), "since_previous": 0.0011, "regime": "low_volatility_uptrend", "band": GOOD,
     }  # fmt: skip
     return WatchRow(symbol=symbol, **(values | changes))
+
+
+def part_of(rows: list[WatchRow], names: dict[str, str] | None = None, **asked) -> WatchListPart:
+    """The part of a list of rows; only those of the part are told."""
+    counted = {"outcomes": pl.Int64, "held": pl.Int64, "sessions": pl.Int64, "overlap": pl.Int64}
+    told = {each.symbol: each for each in rows}
+    flat = [
+        each.model_dump(exclude={"band", "band_in_replay"})
+        | {
+            "outcomes": each.band.outcomes,
+            "held": round((each.band.held or 0) * each.band.outcomes),
+            "sessions": each.band.sessions,
+            "overlap": 1,
+        }
+        for each in rows
+    ]
+
+    def tell(part: pl.DataFrame) -> list[WatchRow]:
+        assert part.height <= ROWS
+        return [told[symbol] for symbol in part["symbol"]]
+
+    texts, numbers = (
+        {"forecast_id": pl.String, "regime": pl.String},
+        dict.fromkeys(("change", "p10", "p50", "p90"), pl.Float64),
+    )
+    watched = pl.DataFrame(flat, schema_overrides={**texts, **numbers, **counted}, infer_schema_length=None)
+    return watch_list(watched, names or {}, tell, **asked)
 
 
 def record(band: BandRecord = GOOD, skill: SkillRecord = SKILL, model: str | None = None, group: str = "all"):
@@ -108,7 +136,7 @@ def test_a_badge_tells_of_replays_only_where_too_few_were_answered_and_says_so(a
 
 
 def test_the_pages_tell_of_replays_under_a_name_of_their_own():
-    (line,) = watch_list([row("KO", band=FEW, band_in_replay=REPLAYED)], {}).lines
+    (line,) = part_of([row("KO", band=FEW, band_in_replay=REPLAYED)]).lines
     assert (line.badge.kind, line.band.badge) == ("in_replay", line.badge)
     told = record(FEW, NO_SKILL).model_copy(update={"band_in_replay": REPLAYED})
     blend = GroupRecord(group="all", band=REPLAYED, skill=SKILL)
@@ -131,7 +159,7 @@ def test_a_replayed_badge_has_a_style_of_its_own_and_says_why_in_its_tooltip():
 
 def test_a_band_that_was_never_answered_calls_for_no_attention():
     narrow = replayed_record(212, 120, 212, 1)
-    assert watch_list([row("KO", band=FEW, band_in_replay=narrow)], {}).attention == ()
+    assert part_of([row("KO", band=FEW, band_in_replay=narrow)]).attention == ()
 
 
 def test_no_band_is_made_without_its_badge():
@@ -144,34 +172,34 @@ def test_no_band_is_made_without_its_badge():
 
 
 def test_a_line_of_the_watch_list_is_printed():
-    line = watch_list([row("KO")], {"KO": "Coca-Cola"}).lines[0]
+    line = part_of([row("KO")], {"KO": "Coca-Cola"}).lines[0]
     told = (line.last, line.change, line.forecast, line.since_previous, line.age)
     assert told == ("37.50", "+1.2 %", "+0.21 %", "+0.11 pp", "0")
     assert (line.band.low, line.band.high) == ("−2.0 %", "+3.0 %")
     assert not line.is_adjusted
-    unknown = watch_list([row("KO", price_traded=None, p10=None, p50=None, p90=None, forecast_id=None)], {}).lines[0]
+    unknown = part_of([row("KO", price_traded=None, p10=None, p50=None, p90=None, forecast_id=None)]).lines[0]
     assert (unknown.last, unknown.is_adjusted, unknown.band, unknown.forecast) == ("36.20", True, None, "–")
 
 
 def test_the_watch_list_is_searched_by_symbol_and_name_and_cut_into_parts():
     rows = [row(f"S{number:04}") for number in range(5_000)]
     names = {"S0042": "Deep Thought"}
-    assert [line.symbol for line in watch_list(rows, names, "thought").lines] == ["S0042"]
-    assert [line.symbol for line in watch_list(rows, names, " s0042 ").lines] == ["S0042"]
-    last = watch_list(rows, names, page=1_000_000)
+    assert [line.symbol for line in part_of(rows, names, search="thought").lines] == ["S0042"]
+    assert [line.symbol for line in part_of(rows, names, search=" s0042 ").lines] == ["S0042"]
+    last = part_of(rows, names, page=1_000_000)
     assert (last.page, last.pages, len(last.lines), last.found, last.total) == (100, 100, ROWS, 5_000, 5_000)
-    assert watch_list(rows, names, "nothing").lines == ()
+    assert part_of(rows, names, search="nothing").lines == ()
 
 
 def test_the_watch_list_is_sorted_by_what_is_asked():
     rows = [row("A", p50=0.01, change=None), row("B", p50=0.03, change=0.2), row("C", p50=None, change=0.1)]
-    assert [line.symbol for line in watch_list(rows, {}, order="forecast").lines] == ["B", "A", "C"]
-    assert [line.symbol for line in watch_list(rows, {}, order="change").lines] == ["B", "C", "A"]
+    assert [line.symbol for line in part_of(rows, order="forecast").lines] == ["B", "A", "C"]
+    assert [line.symbol for line in part_of(rows, order="change").lines] == ["B", "C", "A"]
 
 
 def test_what_needs_attention_is_listed_the_most_pressing_first():
     rows = [row("OK"), row("OLD", sessions_old=2), row("NONE", forecast_id=None), row("OFF", band=NARROW)]
-    shown = watch_list(rows, {})
+    shown = part_of(rows)
     assert [(line.symbol, line.reason.split(",")[0]) for line in shown.attention] == [
         ("OLD", "no bar for 2 sessions"),
         ("NONE", "no forecast"),

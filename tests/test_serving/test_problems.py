@@ -44,3 +44,19 @@ def test_an_odd_batch_is_shown_a_good_one(client):
     said = client.post(BATCH, json={"symbols": ["KO", "KO"], "horizon_sessions": 1}).json()
     assert said["detail"] == "symbols: name each symbol once; found twice: KO"
     assert '"symbols": [' in said["hint"]
+
+
+BODIED = [
+    (method, route) for route in build_app().routes if getattr(route, "body_field", None) for method in route.methods
+]
+
+
+@pytest.mark.parametrize(("method", "route"), BODIED, ids=lambda each: getattr(each, "path", each))
+def test_every_route_that_takes_a_body_shows_one_that_it_can_read(client, method, route):
+    path = route.path.replace("{symbol}", "AAPL")
+    for sent in ({"content": b"[]", "headers": {"content-type": "application/json"}}, {"content": b"symbol=AAPL"}):
+        answer = client.request(method, path, **sent)
+        assert answer.status_code in {415, 422}, answer.text
+        shown = re.search(r"Send e\.g\. (\{.*\}) as application/json", answer.json()["hint"])
+        assert shown is not None
+        route.body_field.field_info.annotation.model_validate_json(shown[1])

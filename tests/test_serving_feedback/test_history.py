@@ -336,3 +336,12 @@ def test_no_more_frames_are_kept_than_allowed(market):
     for symbol in (*SYMBOLS, *SYMBOLS):
         assert tables.known(BARS, DEMO_START, symbol=symbol)["symbol"].unique().to_list() == [symbol]
     assert len(tables._kept) == 2
+
+
+def test_frames_are_kept_up_to_a_size_in_memory_and_the_last_one_whatever_its_size(market):
+    size = market.read(BARS, where=pl.col("symbol") == "AAA").estimated_size()
+    for most_bytes, kept in ((10 * size, len(SYMBOLS)), (int(2.5 * size), 2), (1, 1)):
+        tables = KnownTables(market, most_bytes=most_bytes)
+        for symbol in SYMBOLS:
+            assert tables.known(BARS, DEMO_START, symbol=symbol)["symbol"].unique().to_list() == [symbol]
+        assert [symbol for _, symbol in tables._kept] == list(SYMBOLS)[-kept:]

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lake.clock import DEMO_START, FixedClock
 from lake.store import Lake
@@ -21,10 +23,13 @@ from serving.history import (
     outcomes_of,
     record_in_replay,
     watch_list,
+    watch_rows,
+    watched_symbols,
 )
 from serving.outcomes import mature
 from serving.strategies import KNOWN_REGIMES
 from support.blend import weights_row
+from support.properties import examples
 
 REPLAYED, HORIZON = 48, 5
 NOW = FixedClock(DEMO_START)
@@ -143,6 +148,29 @@ def test_every_symbols_replay_on_the_watch_list_is_that_of_its_own_page(replayed
         assert row.band_in_replay.is_enough
     (unknown,) = watch_list(replayed.tables, ["ZZZ"], HORIZON, at)
     assert unknown.band_in_replay.sentence == "not enough outcomes (n=0)"
+
+
+@examples(20)
+@given(asked=st.lists(st.sampled_from((*SYMBOLS, "ZZZ")), unique=True), place=st.integers(0, REPLAYED - 1))
+def test_a_part_of_a_watch_list_is_those_rows_of_the_whole(replayed, asked, place):
+    at = replayed.closes[place]
+    whole = {row.symbol: row for row in watch_list(replayed.tables, (*SYMBOLS, "ZZZ"), HORIZON, at)}
+    watched = watched_symbols(replayed.tables, (*SYMBOLS, "ZZZ"), HORIZON, at)
+    part = watched.filter(pl.col("symbol").is_in(asked))
+    for found in (
+        watch_list(KnownTables(replayed.lake), asked, HORIZON, at),
+        watch_rows(KnownTables(replayed.lake), part, HORIZON, at),
+    ):
+        assert {row.symbol: row for row in found} == {symbol: whole[symbol] for symbol in asked}
+
+
+def test_only_the_replays_of_the_symbols_that_are_shown_are_read(replayed):
+    tables, at = KnownTables(replayed.lake), replayed.closes[-1]
+    watched = watched_symbols(tables, SYMBOLS, HORIZON, at)
+    shown = watched.filter(pl.col("symbol").is_in(["BBB", "CCC"]))
+    assert [row.band_in_replay.is_enough for row in watch_rows(tables, shown, HORIZON, at)] == [True, True]
+    kept = [frame for (name, *_), (_, frame) in tables._kept.items() if name == "replayed bands"]
+    assert [sorted(frame["symbol"].unique()) for frame in kept] == [["BBB", "CCC"]]
 
 
 def test_what_was_replayed_is_in_no_record_of_answered_forecasts(replayed):

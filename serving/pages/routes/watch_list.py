@@ -25,10 +25,12 @@ def show(request: "Request") -> "Response":
     asked = request.query_params
     whose = one_of("list", asked.get("list", "all"), WHOSE)
     listed = panel_of(partial(own_symbols, visit)) if whose == "mine" else Panel(symbols_of(visit))
-    rows = history.watch_list(visit.dashboard.tables, listed.shown or [], visit.horizon, visit.as_of.instant)
+    tables, horizon, at = visit.dashboard.tables, visit.horizon, visit.as_of.instant
+    watched = history.watched_symbols(tables, listed.shown or [], horizon, at)
+    tell = partial(history.watch_rows, tables, horizon=horizon, at=at)
     names, degraded = _names(visit)
     order = one_of("order", asked.get("order", "symbol"), views.ORDERS)
-    shown = views.watch_list(rows, names, asked.get("search", ""), _page(asked.get("page", "")), order)
+    shown = views.watch_list(watched, names, tell, asked.get("search", ""), _page(asked.get("page", "")), order)
     return visit.page(
         "watch_list.html",
         "Watch list",

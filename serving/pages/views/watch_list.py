@@ -1,12 +1,16 @@
 """View model of the watch list: rows found, the part that is shown, and what needs attention."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+import polars as pl
 
 from serving.api import WatchRow
+from serving.forecasts import COVERAGE_TARGET
+from serving.history import band_record
 from serving.pages import formats
-from serving.pages.views.bands import Badge, ShownBand, badge_of, return_band
+from serving.pages.views.bands import LEAST_OUTCOMES, Badge, ShownBand, badge_of, return_band
 from serving.pages.views.signs import sign_of
 
 ROWS = 50
@@ -15,6 +19,17 @@ STALE_SESSIONS = 1
 """Closes of the market since the last bar of a symbol from which on it is stale."""
 Order = Literal["symbol", "change", "forecast", "width", "held"]
 ORDERS: tuple[Order, ...] = get_args(Order)
+COUNTED = ("outcomes", "held", "sessions", "overlap")
+SHARE = pl.when(pl.col("outcomes") >= LEAST_OUTCOMES).then(pl.col("held") / pl.col("outcomes"))
+"""How often the band of a symbol held; null where too few of its answered forecasts have an outcome."""
+RANKS = {
+    "change": pl.col("change"),
+    "forecast": pl.col("p50"),
+    "width": pl.col("p90") - pl.col("p10"),
+    "held": SHARE,
+}
+"""What each order but that of symbols sorts by, the largest first."""
+Tell = Callable[[pl.DataFrame], Sequence[WatchRow]]
 
 
 @dataclass(frozen=True)
@@ -73,16 +88,18 @@ class WatchListPart:
 
 
 def watch_list(
-    rows: Sequence[WatchRow], names: dict[str, str], search: str = "", page: int = 1, order: Order = "symbol"
+    watched: pl.DataFrame, names: dict[str, str], tell: Tell, search: str = "", page: int = 1, order: Order = "symbol"
 ) -> WatchListPart:
     """Return the part of a watch list that is asked for.
 
     Parameters
     ----------
-    rows
-        Every symbol.
+    watched
+        Every symbol, as `serving.history.watched_symbols` returns it.
     names
         Names of instruments by symbol, as far as they are known.
+    tell
+        Makes the rows of some of `watched`; asked for the part that is shown alone.
     search
         Part of a symbol or of a name, in any case; empty finds all.
     page
@@ -91,19 +108,20 @@ def watch_list(
         Largest first, but for symbols.
     """
     wanted = search.strip().casefold()
-    found = [row for row in rows if wanted in row.symbol.casefold() or wanted in names.get(row.symbol, "").casefold()]
-    found = _sorted(found, order, wanted)
-    pages = max(-(-len(found) // ROWS), 1)
+    is_found = [wanted in name.casefold() or wanted in names.get(name, "").casefold() for name in watched["symbol"]]
+    found = _sorted(watched.filter(pl.Series(is_found, dtype=pl.Boolean)), order, wanted)
+    pages = max(-(-found.height // ROWS), 1)
     page = min(max(page, 1), pages)
-    shown = found[(page - 1) * ROWS : page * ROWS]
-    pressing = _attention(rows)
+    shown = tell(found.slice((page - 1) * ROWS, ROWS))
+    pressing = _attention(watched)
+    regime = watched["regime"][0] if watched.height else None
     return WatchListPart(
         lines=tuple(_line(row, names) for row in shown),
-        found=len(found),
-        total=len(rows),
+        found=found.height,
+        total=watched.height,
         page=page,
         pages=pages,
-        regime=formats.words(next((row.regime for row in rows if row.regime), formats.UNKNOWN)),
+        regime=formats.words(regime or formats.UNKNOWN),
         attention=tuple(pressing[:ATTENTION_ROWS]),
         attention_total=len(pressing),
     )
@@ -128,33 +146,29 @@ def _line(row: WatchRow, names: dict[str, str]) -> WatchLine:
     )
 
 
-def _sorted(rows: list[WatchRow], order: Order, wanted: str) -> list[WatchRow]:
+def _sorted(found: pl.DataFrame, order: Order, wanted: str) -> pl.DataFrame:
     """Sort by what is asked for; symbols that begin with the search come first."""
     if order == "symbol":
-        return sorted(rows, key=lambda row: (not row.symbol.casefold().startswith(wanted), row.symbol))
-    return sorted(rows, key=lambda row: (-_rank(row, order), row.symbol))
+        begins = pl.Series([name.casefold().startswith(wanted) for name in found["symbol"]], dtype=pl.Boolean)
+        return found.sort(begins, "symbol", descending=[True, False])
+    return found.sort(RANKS[order], "symbol", descending=[True, False], nulls_last=True)
 
 
-def _rank(row: WatchRow, order: Order) -> float:
-    values = {
-        "change": row.change,
-        "forecast": row.p50,
-        "width": None if row.p90 is None or row.p10 is None else row.p90 - row.p10,
-        "held": row.band.held,
-    }
-    value = values[order]
-    return float("-inf") if value is None else value
-
-
-def _attention(rows: Sequence[WatchRow]) -> list[AttentionLine]:
+def _attention(watched: pl.DataFrame) -> list[AttentionLine]:
     """Return what needs attention: no forecast, stale bars, bands that held less often than they should."""
     found: list[tuple[float, AttentionLine]] = []
-    for row in rows:
-        if row.sessions_old is not None and row.sessions_old >= STALE_SESSIONS:
-            reason = f"no bar for {formats.count(row.sessions_old, 'session')}, last on {formats.day(row.session)}"
-            found.append((-row.sessions_old, AttentionLine(row.symbol, reason)))
-        if row.forecast_id is None:
-            found.append((1.0, AttentionLine(row.symbol, "no forecast")))
-        if (badge := badge_of(row.band)).kind == "too_narrow":
-            found.append((2.0 + (row.band.held or 0.0), AttentionLine(row.symbol, f"band {badge.words}")))
+    for symbol, age, session in _of(watched, pl.col("sessions_old") >= STALE_SESSIONS, "sessions_old", "session"):
+        reason = f"no bar for {formats.count(age, 'session')}, last on {formats.day(session)}"
+        found.append((-age, AttentionLine(symbol, reason)))
+    for (symbol,) in _of(watched, pl.col("forecast_id").is_null()):
+        found.append((1.0, AttentionLine(symbol, "no forecast")))
+    for symbol, outcomes, held, sessions, overlap in _of(watched, SHARE < COVERAGE_TARGET, *COUNTED):
+        badge = badge_of(band_record(outcomes, held, sessions, overlap))
+        if badge.kind == "too_narrow":
+            found.append((2.0 + held / outcomes, AttentionLine(symbol, f"band {badge.words}")))
     return [line for _, line in sorted(found, key=lambda each: (each[0], each[1].symbol))]
+
+
+def _of(watched: pl.DataFrame, is_meant: pl.Expr, *names: str) -> Iterator[tuple[Any, ...]]:
+    """Symbol and some columns of the rows that are meant."""
+    return watched.filter(is_meant).select("symbol", *names).iter_rows()

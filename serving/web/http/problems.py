@@ -26,6 +26,7 @@ from lake.errors import (
 )
 from serving.api import Problem
 from serving.api import problem_kinds as kinds
+from serving.web.http.bodies import example_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,9 +71,6 @@ UNKNOWN = {
     "regime": kinds.UNKNOWN_REGIME,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
-EXAMPLE = '{"symbol": "AAPL", "horizon_sessions": 1}'
-BATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"], "horizon_sessions": 1}'
-WATCH_EXAMPLE = '{"symbols": ["AAPL", "IBM"]}'
 WITH_BODY = {"POST", "PUT"}
 """Methods whose requests carry a body."""
 
@@ -193,24 +191,17 @@ def _invalid(request: "Request", error: Exception) -> ProblemResponse:
 
 def invalid(errors: "Sequence[Any]", scope: "Scope") -> ProblemResponse:
     """Answer a request that breaks validation rules; 415 for a body that is not announced as JSON."""
-    example = _example_body(scope["path"])
-    if scope["method"] in WITH_BODY and not is_json(scope):
+    if scope["method"] not in WITH_BODY:
+        return respond(kinds.INVALID, rules(errors), scope)
+    hint = f"Send e.g. {example_body(scope)} as application/json; see /docs."
+    if not is_json(scope):
         return respond(
             kinds.NOT_JSON,
             "The body must be a JSON object, sent with the header 'content-type: application/json'",
             scope,
-            hint=f"Send e.g. {example} as application/json; see /docs.",
+            hint=hint,
         )
-    broken = rules(errors)
-    if scope["method"] not in WITH_BODY:
-        return respond(kinds.INVALID, broken, scope)
-    return respond(kinds.INVALID, broken, scope, hint=f"Send e.g. {example} as application/json; see /docs.")
-
-
-def _example_body(path: str) -> str:
-    if path.endswith("/watchlist"):
-        return WATCH_EXAMPLE
-    return BATCH_EXAMPLE if path.endswith("/batch") else EXAMPLE
+    return respond(kinds.INVALID, rules(errors), scope, hint=hint)
 
 
 def is_json(scope: "Scope") -> bool:

@@ -9,12 +9,11 @@ from anyio import to_thread
 from fastapi import FastAPI, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from lake.errors import NotReadyError
 from serving import api
 from serving.explain.narrative import FIRST_TEXT_SECONDS, JobQuestion
-from serving.predict import bars_asked, require_known
+from serving.predict import bars_asked
 from serving.web.routes.forecasts import JSON, PREFIX
-from serving.web.routes.lookups import PathSymbol, asked_symbol, require_id
+from serving.web.routes.lookups import PathSymbol, asked_symbol, require_id, why_none
 
 if TYPE_CHECKING:
     from lake.names import AskedSymbol
@@ -140,15 +139,10 @@ def _answer(record: "JobRecord", asked: "AskedSymbol | None" = None) -> Response
 def _newest(request: Request, symbol: str, body: api.ExplanationJobRequest) -> str:
     """Id of the newest stored forecast of a symbol, over the first horizon of the market unless one is named."""
     predictor: Predictor = request.app.state.predictor
-    market = predictor.market
-    bars = bars_asked(market, body.horizon_sessions, body.horizon_minutes)
+    bars = bars_asked(predictor.market, body.horizon_sessions, body.horizon_minutes)
     found = request.app.state.latest.newest(symbol, bars)
     if found is None:
-        require_known([symbol], list(predictor.symbols()))
-        raise NotReadyError(
-            f"No forecast of {symbol} over {market.horizon_of(bars)} is stored yet. One is stored with each answer of "
-            f"{PREFIX}/predict, and for every symbol after each session."
-        )
+        raise why_none(predictor, symbol, bars)
     identifier: str = json.loads(found.answer)["prediction_id"]
     return identifier
 

@@ -68,7 +68,7 @@ def _add_forecasts(app: FastAPI) -> None:
         bars = bars_asked(market, horizon_sessions, horizon_minutes)
         found = known.newest(asked.symbol, bars)
         if found is None:
-            raise _why_none(predictor, asked.symbol, bars)
+            raise why_none(predictor, asked.symbol, bars)
         return Response(told(found.answer, asked), media_type=JSON, headers={ANSWERED_BY: found.source})
 
     @app.get(
@@ -152,6 +152,18 @@ def asked_symbol(request: Request, name: str) -> "AskedSymbol":
     return names.find([name])[0]
 
 
+def why_none(predictor: "Predictor", symbol: str, horizon: int) -> Exception:
+    """Return why there is no stored forecast of a symbol over a horizon: an unknown name, or none was made yet."""
+    require_known([symbol], list(predictor.symbols()))
+    horizons = predictor.champions.current().horizons
+    if horizon not in horizons:
+        return not_offered(predictor.market, horizon, horizons)
+    return NotReadyError(
+        f"No forecast of {symbol} over {predictor.market.horizon_of(horizon)} is stored yet. One is stored with each "
+        f"answer of {PREFIX}/predict, and for every symbol after each session."
+    )
+
+
 def _row(request: Request, view: str, asked: "AskedSymbol", why_none: str) -> "ViewRow":
     """Row of a symbol; without one the symbol does not exist, or is not ready."""
     row = _online(request).row(view, asked.symbol)
@@ -164,18 +176,6 @@ def _row(request: Request, view: str, asked: "AskedSymbol", why_none: str) -> "V
 def _online(request: Request) -> "OnlineReader":
     reader: OnlineReader = request.app.state.predictor.online
     return reader
-
-
-def _why_none(predictor: "Predictor", symbol: str, horizon: int) -> Exception:
-    """Why there is no stored forecast."""
-    require_known([symbol], list(predictor.symbols()))
-    horizons = predictor.champions.current().horizons
-    if horizon not in horizons:
-        return not_offered(predictor.market, horizon, horizons)
-    return NotReadyError(
-        f"No forecast of {symbol} over {predictor.market.horizon_of(horizon)} is stored yet. One is stored with each "
-        f"answer of {PREFIX}/predict, and for every symbol after each session."
-    )
 
 
 def _times(asked: "AskedSymbol", row: "ViewRow") -> dict[str, Any]:

@@ -69,6 +69,14 @@ MUTANTS = (
         (CUT_OFF,),
     ),
     Mutant(
+        "history-replays-of-every-symbol",
+        "A part of a watch list reads the replays of the symbols that it shows alone.",
+        "serving/history/replayed_bands.py",
+        '& pl.col("symbol").is_in(list(symbols))',
+        "",
+        (f"{REPLAYED}::test_only_the_replays_of_the_symbols_that_are_shown_are_read",),
+    ),
+    Mutant(
         "history-of-challengers",
         "What a version on trial or in the shadow said is in no answer.",
         "serving/history/forecasts.py",
