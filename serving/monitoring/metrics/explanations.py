@@ -1,0 +1,23 @@
+"""Metrics of explanations, in numbers and in words."""
+
+from serving.monitoring.metrics.declaring import JOBS, WHOLE, counter, histogram
+
+NARRATIVE_SENTENCES = counter(
+    "quantlake_narrative_sentences",
+    "Sentences of written explanations, by writer and by what the checker said: passed, or the rule they failed",
+    "writer",
+    "verdict",
+)
+NARRATIVE_SECONDS = histogram(
+    "quantlake_narrative_seconds", "Time of one writer for one explanation, its check included", "writer", buckets=JOBS
+)
+EXPLANATION_JOBS = counter(
+    "quantlake_explanation_jobs",
+    "Jobs of written explanations, by what came of them: accepted, reused, refused, completed, failed",
+    "state",
+)
+RETRIEVAL_SECONDS = histogram("quantlake_retrieval_seconds", "Time of one search for passages", buckets=WHOLE)
+RETRIEVAL_FUTURE_HITS = counter(
+    "quantlake_retrieval_future_hits",
+    "Passages found that were not known yet at the time asked about; each is taken out, and none should be found",
+)
