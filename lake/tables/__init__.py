@@ -28,6 +28,7 @@ from lake.tables.decisions import (
     STRATEGY_RETURNS,
 )
 from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
+from lake.tables.explanations import EXPLANATIONS
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
@@ -48,6 +49,7 @@ __all__ = [
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
+    "EXPLANATIONS",
     "FEATURE_IMPORTANCE",
     "FINDINGS",
     "FORECASTS",
@@ -101,6 +103,7 @@ TABLES: tuple[TableSpec, ...] = (
     VERDICTS,
     FORECASTS,
     RECEIPTS,
+    EXPLANATIONS,
     FORECAST_DECISIONS,
     OUTCOMES,
     STRATEGY_RETURNS,

@@ -10,10 +10,13 @@ from serving.api.explanations import MOST_FEATURES
 from serving.explain.attention import ForecastAttention, attention_of
 from serving.explain.attribution import explain_forecast
 from serving.explain.models import ExplainedModels
+from serving.explain.recording import explanation_row
 from serving.explain.remaking import RemadeForecast
 from serving.explain.surrogate import explain_by_line
 from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
+from serving.explanation_log import log_explanation
 from serving.forecasts import VISIBLE
+from serving.monitoring import metrics
 from serving.replay import inputs_of
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ class Kept:
 
 
 class Explainer:
-    """Explains stored forecasts by the engines that made them.
+    """Explains stored forecasts by the engines that made them, and logs each explanation that it computes.
 
     Parameters
     ----------
@@ -103,9 +106,24 @@ class Explainer:
             If what it was made from is not as it was.
         ModelError
             If a model cannot be loaded, or computes something else now.
+        LogError
+            If it could not be written to the explanation log; it is not kept then.
         """
+        is_cached = self.recall(question) is not None
+        started = time.perf_counter()
+        found = self._once(question, lambda forecast: self._logged(forecast, question))
+        labels = found.method, found.depth, str(is_cached).lower()
+        metrics.observe(metrics.timer(metrics.EXPLANATION_SECONDS, *labels), time.perf_counter() - started)
+        return found
+
+    def _logged(self, forecast: RemadeForecast, question: ExplanationKey) -> "Explanation":
+        """Explain a forecast; the explanation is on disk when this returns."""
         compute = explain_forecast if question.method == "shapley" else explain_by_line
-        return self._once(question, lambda forecast: compute(forecast, question.depth, question.grain))
+        found = compute(forecast, question.depth, question.grain)
+        configured = self._champions.configured
+        log_explanation(configured, explanation_row(found, configured.clock.now()))
+        metrics.observe(metrics.EXPLANATION_ADDITIVITY_ERROR, found.additivity_error)
+        return found
 
     def attention(self, question: ExplanationKey) -> ForecastAttention:
         """Compute where the networks of a forecast looked.

@@ -1,8 +1,9 @@
 """Result of an explanation: contributions of the features of a window to one forecast."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import uuid4
 
 from serving.api.explanations import Depth, Grain, Method, Quantity
 
@@ -83,6 +84,8 @@ class Explanation:
         Largest distance of base value plus contributions from the value, over the quantities.
     fidelity_r2
         By quantity, how much of the variance the line of a surrogate explains; None for Shapley values.
+    explanation_id
+        Key of its row in the table `explanations`; one for each computation.
     """
 
     prediction_id: str
@@ -103,6 +106,7 @@ class Explanation:
     engine: str
     devices: tuple[str, ...]
     seconds: float
+    explanation_id: str = field(default_factory=lambda: uuid4().hex)
 
     def largest(self, quantity: Quantity) -> tuple[Contribution, ...]:
         """Return the contributions to a quantity, those of the largest amount first."""

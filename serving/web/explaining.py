@@ -99,9 +99,8 @@ async def _answered(
     state: "State", question: "Question", compute: "Callable[[Question], Answer]"
 ) -> "tuple[Answer, bool]":
     """Return the answer to a question, and whether it was kept; one that was not is computed in its turn."""
-    found: Answer | None = _explainer_of(state).recall(question)
-    if found is not None:
-        return found, True
+    if _explainer_of(state).recall(question) is not None:
+        return compute(question), True
     return await _queue_of(state).compute(partial(compute, question)), False
 
 
@@ -132,9 +131,9 @@ def drivers_of(state: "State", prediction_id: str) -> Drivers | None:
     """
     explainer, key = _explainer_of(state), ExplanationKey(prediction_id)
     try:
-        found: Explanation = explainer.recall(key) or _queue_of(state).compute_for_thread(
-            partial(explainer.explain, key)
-        )
+        explain = partial(explainer.explain, key)
+        is_known = explainer.recall(key) is not None
+        found: Explanation = explain() if is_known else _queue_of(state).compute_for_thread(explain)
     except QuantlakeError as error:
         logger.info("no contributions for an explanation in words: %s", error)
         return None

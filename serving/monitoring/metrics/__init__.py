@@ -13,7 +13,9 @@ into files of a common folder, and whichever answers a scrape adds them up.
 from serving.monitoring.metrics.backups import BACKED_UP, BACKUPS_CONFIGURED, DRILLED
 from serving.monitoring.metrics.declaring import FAST, METRICS, PREFIX, ManyAtOnce, Metric
 from serving.monitoring.metrics.explanations import (
+    EXPLANATION_ADDITIVITY_ERROR,
     EXPLANATION_JOBS,
+    EXPLANATION_SECONDS,
     NARRATIVE_SECONDS,
     NARRATIVE_SENTENCES,
     RETRIEVAL_FUTURE_HITS,
@@ -65,7 +67,9 @@ __all__ = [
     "DEGRADED",
     "DRILLED",
     "ENGINE_SECONDS",
+    "EXPLANATION_ADDITIVITY_ERROR",
     "EXPLANATION_JOBS",
+    "EXPLANATION_SECONDS",
     "FAST",
     "FEATURES_AGE_SECONDS",
     "FEATURES_AGE_SESSIONS",
