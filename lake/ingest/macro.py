@@ -75,7 +75,8 @@ def store_macro(lake: Lake, batch: MacroBatch) -> Report:
 def _not_in_hindsight(rows: pl.DataFrame, stored: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """Make the newest value of a period known from receipt, where it corrects a stored one or had not come when due.
 
-    Another value under a vintage that a stored one has superseded is left out: told now, it would pass for the newest.
+    A correction or a late value under a vintage that another one supersedes, stored or in this delivery, is left out:
+    known from its receipt it would pass for the newest, and known from its release it would change what was known then.
     """
     period = ["source", "series", "period"]
     told = stored.select(*period, "vintage").unique().with_columns(pl.lit(value=True).alias("is_told"))
@@ -86,11 +87,12 @@ def _not_in_hindsight(rows: pl.DataFrame, stored: pl.DataFrame, asked: pl.DataFr
         .join(asked, left_on=period[:2], right_on=["source", "subject"], how="left", maintain_order="left")
     )
     is_told = pl.col("is_told").fill_null(value=False)
-    is_newest = (pl.col("vintage") >= pl.col("newest")).fill_null(value=True)
-    is_late = is_newest & (is_told | (pl.col("known_time") <= pl.col("asked_at")).fill_null(value=False))
+    delivered = pl.col("vintage").max().over(period)
+    is_newest = (pl.col("vintage") >= pl.max_horizontal("newest", delivered)).fill_null(value=True)
+    is_late = is_told | (pl.col("known_time") <= pl.col("asked_at")).fill_null(value=False)
     from_now = pl.max_horizontal("known_time", "received_at")
     return (
-        both.filter(is_newest | ~is_told)
+        both.filter(is_newest | ~is_late)
         .with_columns(
             pl.when(is_late).then(from_now).otherwise("known_time").alias("known_time"),
             pl.when(is_late).then(pl.lit("observed")).otherwise("known_basis").alias("known_basis"),

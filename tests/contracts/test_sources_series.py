@@ -193,6 +193,27 @@ def test_s13_another_value_under_a_vintage_that_is_superseded_changes_nothing(st
     assert as_of(lake, NOW + DAY)["GDP", Q4] == 14347.3
 
 
+def test_s13_a_late_value_that_is_superseded_changes_nothing(stand: ArchiveStand, lake: Lake) -> None:
+    def release(days_late: int, value: str) -> None:
+        stand.archive.told["GDP"][Q3].append((stand.time.at.date() - days_late * DAY, value))
+        stand.archive.told["GDP"][Q3].sort()
+
+    store(stand, lake)
+    first = as_of(lake, stand.time.now())
+    stand.time.at += DAY
+    release(1, "1")  # should have come with the first pull, and
+    stand.time.at += DAY
+    release(0, "2")  # is revised before the second
+    store(stand, lake)
+    second = first | {("GDP", Q3): 2.0}
+    assert as_of(lake, stand.time.now()) == second
+    stand.time.at += DAY
+    release(4, "3")  # before the first pull, and told only now
+    store(stand, lake)
+    assert as_of(lake, stand.time.now()) == second
+    assert as_of(lake, NOW) == first
+
+
 def test_s14_and_s15_what_is_told_again_adds_nothing(stand: ArchiveStand, lake: Lake) -> None:
     assert store(stand, lake) == 9
     before = lake.versions([RAW_MACRO, MACRO])
