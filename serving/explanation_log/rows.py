@@ -9,6 +9,7 @@ import polars as pl
 from lake.errors import SchemaError
 from lake.spec import INSTANT
 from lake.tables import EXPLANATIONS
+from serving.forecast_log import value_of
 
 INSTANTS = tuple(name for name, dtype in EXPLANATIONS.schema.items() if dtype == INSTANT)
 
@@ -28,9 +29,19 @@ def frame_from_json(text: str) -> pl.DataFrame:
         If it does not fit the table.
     """
     try:
-        frame = pl.DataFrame([row_from_json(text)], schema=EXPLANATIONS.schema, orient="row")
-    except (ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
-        raise SchemaError(
-            f"A logged explanation cannot be read as a row of '{EXPLANATIONS.name}': {error}. It stays in the log."
-        ) from error
-    return EXPLANATIONS.conform(frame)
+        logged = json.loads(text)
+    except ValueError as error:
+        raise _unfit(f"it is no JSON: {error}") from error
+    values: dict[str, Any] = {}
+    for column in EXPLANATIONS.columns:
+        values[column.name], fault = value_of(column, logged.get(column.name))
+        if fault:
+            raise _unfit(f"column '{column.name}' {fault}")
+    return pl.DataFrame([values], schema=EXPLANATIONS.schema, orient="row")
+
+
+def _unfit(fault: str) -> SchemaError:
+    return SchemaError(
+        f"A logged explanation does not fit the table '{EXPLANATIONS.name}': {fault}. It stays in the log, where the "
+        "column `row` holds it; no other row is held back."
+    )

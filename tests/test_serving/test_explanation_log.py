@@ -161,6 +161,9 @@ def test_every_row_is_drained_once_and_leaves_the_log_when_the_lake_holds_it(set
     again = drain_explanations(lake, settings, now)
     assert (again.added, again.skipped) == (0, True)
     assert [each["explanation_id"] for each in logged(settings)] == [f"{2:032x}"]
+    with closing(sqlite3.connect(explanation_log_path(settings))) as connection, connection:
+        connection.execute("UPDATE explanations SET state = 0")  # as a kill between merge and mark leaves them
+    assert drain_explanations(lake, settings, now).added == 0
     assert lake.read(EXPLANATIONS).height == 2
 
 

@@ -145,7 +145,9 @@ def test_labels_of_alerts_are_matched_with_values_that_there_are():
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_each_board_is_the_declared_one_and_grafana_s_types_read_it_whole(board):
     written = json.loads(grafana_dashboard.file_of(board).read_text())
-    assert written == grafana_dashboard.dashboard(board), "python -m serving.monitoring.grafana_dashboard writes it anew"
+    assert written == grafana_dashboard.dashboard(board), (
+        "python -m serving.monitoring.grafana_dashboard writes it anew"
+    )
     assert list(lost(written, _through_grafana(written))) == []
     assert len({panel["id"] for panel in written["panels"]}) == len(written["panels"])
     places = [tuple(panel["gridPos"].values()) for panel in written["panels"]]
@@ -224,9 +226,7 @@ def test_metrics_are_named_as_prometheus_asks_and_bounded():
 
 
 def test_every_metric_is_shown_or_alerted_on():
-    used = {
-        one.name for expression in expressions(every_board(), alerts()) for one in selectors(expression)
-    }
+    used = {one.name for expression in expressions(every_board(), alerts()) for one in selectors(expression)}
     unseen = {metric.name for metric in METRICS if not set(metric.series) & used}
     assert unseen == {
         "quantlake_features_age_seconds",
