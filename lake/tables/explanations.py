@@ -8,7 +8,7 @@ EXPLANATIONS = TableSpec(
     layer="decisions",
     meaning=(
         "What was said about a stored forecast: contributions to all of its quantities from one computation, or a text "
-        "with the facts that it cites. One row per computation; an answer from memory adds none."
+        "with the facts that it cites from. One row per computation; an answer from memory adds none."
     ),
     key=("explanation_id",),
     restates=False,
@@ -31,7 +31,7 @@ EXPLANATIONS = TableSpec(
             TEXT,
             "",
             "as JSON, by quantity (p10, p50, p90, width) its base value, value and contributions, in fractions of the "
-            "reference price; of a text, the facts that its sentences cite",
+            "reference price; of a text, the numbered facts that its sentences cite from",
         ),
         Column("base_value", REAL, "fraction", "base value of the median; null for a text", nullable=True),
         Column(
