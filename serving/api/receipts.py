@@ -122,7 +122,7 @@ class LoggedExplanation(Part):
     made_at: datetime
     known_time: datetime = Field(description="market time at which it was computed")
     values: Any = Field(
-        description="by quantity its base value, value and contributions; of a text, the numbered facts that it cites from"
+        description="by quantity its base value, value and contributions; of a text, the facts that it cites from"
     )
     additivity_error: Finite | None = Field(description="null for a text")
     text: str | None = Field(description="the sentences that passed the check; null for numbers")

@@ -27,7 +27,7 @@ PASSING = ("*.lock", "*.pid", "*.new", "*-wal", "*-shm", "*-journal", ".*.restor
 LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training/*")
 """Files that are never changed once something refers to them: they may be copied after the consistent point."""
 LOGS = ("forecast_log*.sqlite", "explanation_log.sqlite")
-"""Copied first: a forecast or an explanation that leaves the log meanwhile is in the tables, which are copied after it."""
+"""Copied first: a forecast or an explanation that leaves the log meanwhile is in the tables, copied after it."""
 TABLES, LOG_FOLDER = "tables", "_delta_log"
 
 
