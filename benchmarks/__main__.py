@@ -15,6 +15,8 @@ TOPICS = (
     "spark",
     "serving",
     "explain",
+    "words",
+    "retrieval",
     "calibration",
     "forecasts",
     "seeds",

@@ -29,6 +29,7 @@
     ├── LogError             the forecast log cannot be written, so nothing was answered
     ├── OverloadedError      more is asked than can be answered in time
     ├── WriterError          a language model does not answer, or its answer is not in the asked form
+    ├── EmbedderError        the files of the embedder are incomplete, altered, or cannot be loaded
     ├── FailedJobError       a job ended without an answer; asking again starts another
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── RefusedModelError  a version that was to answer fails a check
@@ -167,6 +168,10 @@ class OverloadedError(QuantlakeError):
 
 class WriterError(QuantlakeError):
     """A language model does not answer in time, or its answer does not have the form that was asked for."""
+
+
+class EmbedderError(QuantlakeError):
+    """The embedder is incomplete, altered, or cannot be loaded."""
 
 
 class FailedJobError(QuantlakeError):

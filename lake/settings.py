@@ -170,6 +170,11 @@ class Settings(BaseSettings):
     llm_model: str = Field(default="", description="name of that model, as its server knows it")
     llm_key: SecretStr | None = Field(default=None, description="key of that server")
     llm_timeout_s: float = Field(default=20, gt=0, le=600, description="longest wait for its answer, in seconds")
+    embedder: Path | Literal["off"] | None = Field(
+        default=None,
+        description="folder with model.onnx and tokenizer.json of an embedder of one's own, or off: documents are "
+        "searched by their words alone; the packaged one, where it is installed, when unset",
+    )
     tls_certificate: Path | None = Field(default=None, description="certificate chain of the endpoint, as PEM")
     tls_key: Path | None = Field(default=None, description="private key of that certificate, as PEM, mode 600")
 

@@ -85,9 +85,10 @@ def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
 @dg.asset(group_name=GROUP, deps=["features_technical", "labels", "evaluations"], kinds={"polars", "delta"})
 def documents(platform: Platform) -> dg.MaterializeResult:
     """Notes that written explanations may quote: features, models, and what followed large moves of each symbol."""
+    from serving.embedding import open_embedder
     from serving.explain.narrative import update_notes
 
-    return materialized(update_notes(platform.lake, platform.clock))
+    return materialized(update_notes(platform.lake, platform.clock, open_embedder(platform.settings)))
 
 
 @dg.asset(group_name=GROUP, deps=["forecasts", "labels", blend_weights, calibrations], kinds={"numpy", "delta"})

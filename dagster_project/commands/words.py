@@ -65,6 +65,8 @@ def _about(written: "WrittenExplanation") -> list[str]:
     reasons = ", ".join(dropped.reason for dropped in written.dropped)
     dropped = f"{len(written.dropped)} ({reasons})" if written.dropped else "0"
     lines = [f"Writer: {written.writer}. Sentences dropped by the check: {dropped}."]
+    if written.search:
+        lines += textwrap.wrap(f"Search: {written.search}.", WIDTH, break_long_words=False, break_on_hyphens=False)
     for source in written.sources:
         lines += textwrap.wrap(f"{source.id}  {source.title} ({source.source})", WIDTH)
     return lines

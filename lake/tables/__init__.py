@@ -27,8 +27,12 @@ from lake.tables.decisions import (
     STRATEGY_ASSIGNMENTS,
     STRATEGY_RETURNS,
 )
+<<<<<<< HEAD
 from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
 from lake.tables.explanations import EXPLANATIONS
+=======
+from lake.tables.documents import CHUNK_VECTORS, CHUNKS, DOCUMENTS, INTERNAL_NOTES
+>>>>>>> main
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
@@ -44,6 +48,7 @@ __all__ = [
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
     "CHUNKS",
+    "CHUNK_VECTORS",
     "DELIVERIES",
     "DOCUMENTS",
     "DRIFT",
@@ -96,6 +101,7 @@ TABLES: tuple[TableSpec, ...] = (
     UNIVERSE,
     DOCUMENTS,
     CHUNKS,
+    CHUNK_VECTORS,
     LABELS,
     REGIMES,
     MODEL_WINDOWS,

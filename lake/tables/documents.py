@@ -1,4 +1,6 @@
-"""Tables of documents: texts that written explanations may quote, and the passages that are searched."""
+"""Tables of documents: texts that written explanations may quote, the passages that are searched, their vectors."""
+
+import polars as pl
 
 from lake.spec import INSTANT, Column, TableSpec
 from lake.tables.columns import COUNT, KNOWN_TIME, TEXT
@@ -45,4 +47,20 @@ CHUNKS = TableSpec(
         PUBLISHED,
         KNOWN_TIME,
     ),
+)
+
+CHUNK_VECTORS = TableSpec(
+    name="chunk_vectors",
+    layer="clean",
+    meaning="Sentence vectors of passages, one per embedder; a vector has the times of its passage.",
+    key=("chunk_id", "text_digest", "embedder_digest"),
+    columns=(
+        Column("chunk_id", TEXT, "", "passage"),
+        TEXT_DIGEST,
+        Column("embedder_digest", TEXT, "", "SHA-256 of the embedder's files; others' vectors are not compared"),
+        Column("vector", pl.List(pl.Float32()), "", "vector of length 1 of the document's title and the passage"),
+        PUBLISHED,
+        KNOWN_TIME,
+    ),
+    restates=False,
 )

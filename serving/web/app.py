@@ -155,4 +155,5 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
         app.state.latest.lake,
         partial(drivers_of, app.state),
         tables=app.state.history,
+        logged=predictor.logged,
     )

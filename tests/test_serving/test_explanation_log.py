@@ -60,7 +60,7 @@ def http(app, mine):
 @pytest.fixture
 def forecast(http):
     answer = http.post(f"{PUBLIC}/predict", json={"symbol": "AAPL", "horizon_sessions": 1})
-    return answer.json()["prediction"]["prediction_id"]
+    return answer.json()["prediction_id"]
 
 
 def logged(settings):

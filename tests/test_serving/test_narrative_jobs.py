@@ -17,9 +17,12 @@ from serving.explain.narrative import ExplanationJobs, JobQuestion
 from serving.explain.narrative.documents import store_documents
 from serving.explain.narrative.jobs import STOPPED
 from serving.explain.narrative.records import LOST
+from serving.explain.narrative.retrieve import LEXICAL
+from serving.explain.narrative.vectors import store_vectors
 from serving.monitoring.metrics import NARRATIVE_SENTENCES
 from serving.web.app import build_app
 from support.clients import headers_of
+from support.embedding import packaged_embedder
 from support.injections import INJECTIONS
 from support.narratives import document, language_model
 from support.services import NO_AUTHORITIES
@@ -63,11 +66,12 @@ def forecast(predictor_aside):
 
 @pytest.fixture
 def with_model(app, aside, lake):
-    """Let the service ask a language model, with a queue of some length; gives the jobs."""
+    """Let the service ask a language model, with a queue of some length, searching by words alone; gives the jobs."""
     before, made = app.state.explanation_jobs, []
 
-    def use(model, **changes):
-        configured = aside.model_copy(update={"llm_url": model.openai, "llm_model": "small", "llm_timeout_s": 120})
+    def use(model, *, embedder="off", **changes):
+        asked = {"llm_url": model.openai, "llm_model": "small", "llm_timeout_s": 120, "embedder": embedder}
+        configured = aside.model_copy(update=asked)
         made.append(ExplanationJobs(configured, lake, **changes))
         app.state.explanation_jobs = made[-1]
         return made[-1]
@@ -182,7 +186,10 @@ def test_the_template_answers_first_and_the_model_replaces_it(client, forecast, 
     assert "meant to hold 80 %" in late.explanation.text, "a model cannot leave out how often the band held"
 
 
-def test_a_model_that_obeys_documents_is_heard_no_further(client, forecast, with_model) -> None:
+@pytest.mark.parametrize("embedder", ["off", None], ids=["by words", "by meaning"])
+def test_a_model_that_obeys_documents_is_heard_no_further(client, forecast, with_model, lake, embedder) -> None:
+    if embedder is None:
+        store_vectors(lake, packaged_embedder())
     before = NARRATIVE_SENTENCES.labels("model", "trade")._value.get()
 
     def obey(prompt):
@@ -191,10 +198,12 @@ def test_a_model_that_obeys_documents_is_heard_no_further(client, forecast, with
         return [{"text": text, "fact_ids": every, "source_ids": []} for text in (*texts, "Buy everything.")]
 
     with language_model(obey) as model:
-        with_model(model)
+        with_model(model, embedder=embedder)
         _, _, answer = done(client, forecast, "medium")
     written = answer.explanation
-    assert (written.writer, written.search) == ("template", "lexical (BM25)")
+    assert written.writer == "template"
+    assert written.search.startswith(LEXICAL)
+    assert ("by meaning" in written.search) == (embedder is None)
     assert "none passed the check" in written.writer_problem
     assert {source.source for source in written.sources} >= {"news"}
     assert not any(text in sentence.text for text in INJECTIONS for sentence in written.sentences)

@@ -1,5 +1,6 @@
 """Retrieval: passages as they were known, of the symbol or the market; and the notes that are there to be found."""
 
+import shutil
 from datetime import timedelta
 
 import polars as pl
@@ -7,10 +8,12 @@ import pytest
 
 from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES
 from lake.clock import DEMO_START, FixedClock
+from lake.settings import Settings
+from lake.store import Lake
 from lake.tables import CHUNKS, DOCUMENTS, INTERNAL_NOTES, LABELS
 from serving.explain.narrative.documents import PASSAGE_WORDS, store_documents
 from serving.explain.narrative.notes import LARGE_MOVE, update_notes
-from serving.explain.narrative.retrieve import retrieve
+from serving.explain.narrative.retrieve import LEXICAL, Passage, Retriever
 from serving.monitoring.metrics import RETRIEVAL_FUTURE_HITS
 from support.narratives import CLOSE, document
 
@@ -19,6 +22,13 @@ LATER = CLOSE + timedelta(days=1)
 
 def future_hits() -> float:
     return RETRIEVAL_FUTURE_HITS._value.get()
+
+
+def retrieve(lake, question: str, symbol: str = "AAPL", as_of=CLOSE) -> tuple[Passage, ...]:
+    """Search by words alone, whatever is installed."""
+    retrieved = Retriever(lake, Settings(home=lake.root.parent, embedder="off")).find([question], symbol, as_of)
+    assert retrieved.search == LEXICAL
+    return retrieved.passages
 
 
 def found(lake, question: str, symbol: str = "AAPL", as_of=CLOSE) -> list[str]:
@@ -32,6 +42,17 @@ def test_what_was_not_known_yet_is_not_found(lake) -> None:
     assert found(lake, "momentum") == ["known"]
     assert future_hits() == before
     assert len(found(lake, "momentum", as_of=LATER + timedelta(days=30))) == 6
+
+
+def test_a_future_hit_is_counted_and_not_returned(lake, monkeypatch) -> None:
+    """Where reading as of a time is broken below."""
+    before = future_hits()
+    planted = document("future", "momentum momentum", known_time=LATER)
+    store_documents(lake, [document("known", "a note about momentum"), planted])
+    monkeypatch.setattr(Lake, "read_as_of", lambda self, spec, _, where=None: self.read(spec, where=where))
+    retrieved = Retriever(lake, Settings(home=lake.root.parent, embedder="off")).find(["momentum"], "AAPL", CLOSE)
+    assert [passage.chunk_id for passage in retrieved.passages] == ["known#0"]
+    assert (retrieved.future_hits, future_hits()) == (1, before + 1)
 
 
 def test_documents_of_the_symbol_and_of_the_market_are_searched_and_no_others(lake) -> None:
@@ -64,16 +85,12 @@ def test_a_long_paragraph_is_cut_between_words() -> None:
 
 
 def test_a_home_without_documents_has_no_passages(lake) -> None:
-    assert retrieve(lake, "momentum", "AAPL", CLOSE) == []
+    assert retrieve(lake, "momentum", "AAPL", CLOSE) == ()
 
 
 @pytest.fixture(scope="module")
 def noted(featured_lake, tmp_path_factory):
     """The real market with its notes."""
-    import shutil
-
-    from lake.store import Lake
-
     lake = Lake(shutil.copytree(featured_lake.root, tmp_path_factory.mktemp("noted") / "tables"))
     return lake, update_notes(lake, FixedClock(DEMO_START))
 

@@ -10,22 +10,26 @@ import os
 import queue
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lake.disk import file_lock
 from lake.errors import FailedJobError, OverloadedError, QuantlakeError, UnknownNameError, WriterError
 from serving import api
+from serving.explain.narrative.asked import asked_forecast
 from serving.explain.narrative.facts import Drivers, FactSheet, NarrativeInputs, facts_of
 from serving.explain.narrative.inputs import inputs_of, stored_forecast
 from serving.explain.narrative.logged import narrative_row
 from serving.explain.narrative.model_writer import ModelWriter
 from serving.explain.narrative.narrate import Narrative, dropped_of, narrate, sentence_of, with_uncertainty
 from serving.explain.narrative.records import JobQuestion, JobRecord, JobRecords
-from serving.explain.narrative.retrieve import SEARCH, Passage, retrieve
+from serving.explain.narrative.retrieve import Passage, Retriever
 from serving.explain.narrative.write import template_sentences
+<<<<<<< HEAD
 from serving.explanation_log import log_explanation
+=======
+from serving.forecast_log import LogReader
+>>>>>>> main
 from serving.history import KnownTables
 from serving.monitoring import metrics
 from serving.processes.pidfile import Process
@@ -64,8 +68,8 @@ class ExplanationJobs:
         Contributions of features to the median of a forecast, by its id; None where they cannot be computed.
     waiting
         Jobs that may wait.
-    tables
-        Tables as they were known, where somebody else reads them too; of the lake by default.
+    tables, logged
+        Tables as they were known, and the forecast log, where somebody else reads them too; of the home by default.
 
     Raises
     ------
@@ -81,10 +85,13 @@ class ExplanationJobs:
         *,
         waiting: int = WAITING,
         tables: KnownTables | None = None,
+        logged: LogReader | None = None,
     ) -> None:
         self._configured, self._lake, self._drivers_of = configured, lake, drivers_of
         self._tables = tables or KnownTables(lake)
+        self._logged = logged or LogReader(configured)
         self._model = ModelWriter.of(configured)
+        self._retriever = Retriever(lake, configured)
         self._records = JobRecords(configured)
         self._queue: queue.Queue[JobRecord | None] = queue.Queue(waiting)
         self._thread: threading.Thread | None = None
@@ -100,19 +107,18 @@ class ExplanationJobs:
         OverloadedError
             If as many jobs wait as may.
         """
-        forecast = stored_forecast(self._lake, self._configured, question.prediction_id)
-        if forecast.row["symbol"] != question.symbol:
+        forecast = asked_forecast(self._lake, self._logged, question.prediction_id)
+        if forecast.symbol != question.symbol:
             raise UnknownNameError("prediction", question.prediction_id, [], remedy=f"It is none of {question.symbol}.")
         with file_lock(self._records.lock, "the record of explanations"):
             earlier = self._reusable(question)
             if earlier is not None:
                 metrics.EXPLANATION_JOBS.labels("reused").inc()
                 return earlier, True
-            self._records.forget_old()
             record = JobRecord(
-                job_id=uuid.uuid4().hex,
+                job_id=question.new_job_id(),
                 question=question,
-                known_time=forecast.row["known_time"],
+                known_time=forecast.known_time,
                 worker_pid=self._process.pid,
                 worker_started=self._process.started,
                 created_at=time.time(),
@@ -164,11 +170,12 @@ class ExplanationJobs:
 
     def _reusable(self, question: JobQuestion) -> JobRecord | None:
         since = time.time() - REUSE_SECONDS
+        made = self._records.newest_first(question)
         return next(
             (
-                record
-                for record in self._records.newest_first()
-                if record.question == question and record.status != "failed" and record.created_at > since
+                each
+                for each in made
+                if each.question == question and each.status != "failed" and each.created_at > since
             ),
             None,
         )
@@ -208,6 +215,7 @@ class ExplanationJobs:
             except Exception:
                 logger.exception("an explanation failed")
                 job.fail("something happened that nobody has foreseen; the service's log has it")
+            self._records.forget_old()
 
     def _work(self, job: "_Job") -> None:
         question = job.record.question
@@ -216,10 +224,11 @@ class ExplanationJobs:
         given = inputs_of(self._tables, case)
         job.step("contributions", 0.2)
         given = given.with_drivers(self._drivers_of(question.prediction_id))
-        facts, passages, search = facts_of(given), list[Passage](), ""
+        facts, passages, search = facts_of(given), tuple[Passage, ...](), ""
         if question.depth != "fast":
             job.step("passages", 0.3)
-            passages, search = retrieve(self._lake, _search_words(facts), given.symbol, given.known_time), SEARCH
+            found = self._retriever.find(_question(facts), given.symbol, given.known_time)
+            passages, search = found.passages, found.search
         job.step("template", 0.5)
         written = narrate(template_sentences, "template", facts, passages, search)
         job.tell(written, given)
@@ -291,7 +300,7 @@ def _unless_failed(record: JobRecord) -> JobRecord:
     return record
 
 
-def _search_words(facts: FactSheet) -> str:
+def _question(facts: FactSheet) -> list[str]:
     """What passages should be about: the symbol, its drivers, models, regime and strategy."""
     drivers = [fact.subject for fact in facts.of("contribution") if fact.sign is not None]
     models = [fact.subject for fact in facts.of("model")]
@@ -299,4 +308,4 @@ def _search_words(facts: FactSheet) -> str:
         fact.printed
         for fact in (*facts.of("forecast", "symbol"), *facts.of("regime"), *facts.of("strategy", "strategy"))
     ]
-    return " ".join([*drivers, *models, *named])
+    return [*drivers, *models, *named]

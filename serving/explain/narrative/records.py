@@ -1,6 +1,8 @@
 """Records of jobs: one small file each in the home, so that every worker knows the jobs of all, and those of before."""
 
+import hashlib
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER = "explanations"
 KEPT_SECONDS = 3_600.0
 """How long a job can be looked up."""
+KEY_DIGITS = 16
 LOST = "the process that worked on it ended before it was done"
 
 
@@ -36,6 +39,15 @@ class JobQuestion(BaseModel):
     symbol: str
     prediction_id: str
     depth: api.WrittenDepth
+
+    @property
+    def key(self) -> str:
+        """What the ids of all its jobs begin with, so that they are found without reading the jobs of others."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:KEY_DIGITS]
+
+    def new_job_id(self) -> str:
+        """Return the id of one more job."""
+        return self.key + uuid.uuid4().hex[KEY_DIGITS:]
 
 
 class JobRecord(BaseModel):
@@ -121,9 +133,10 @@ class JobRecords:
             return JobRecord.model_validate_json(self._path(job_id).read_bytes()).as_it_is()
         return None
 
-    def newest_first(self) -> Iterator[JobRecord]:
-        """Yield every job that is kept, those made last first."""
-        found = filter(None, (self.read(path.stem) for path in self.folder.glob("*.json")))
+    def newest_first(self, question: JobQuestion | None = None) -> Iterator[JobRecord]:
+        """Yield the jobs of a question that are kept, or every job, those made last first."""
+        named = "" if question is None else question.key
+        found = filter(None, (self.read(path.stem) for path in self.folder.glob(f"{named}*.json")))
         yield from sorted(found, key=lambda record: record.created_at, reverse=True)
 
     def forget_old(self) -> None:

@@ -4,6 +4,7 @@ from mutant import Mutant
 
 CHECK, JOBS = "tests/test_serving/test_narrative_check.py", "tests/test_serving/test_narrative_jobs.py"
 RETRIEVAL = "tests/test_serving/test_narrative_retrieval.py"
+MEANING, EMBEDDING = "tests/test_serving/test_narrative_meaning.py", "tests/test_serving/test_embedding.py"
 MODEL = "tests/test_serving/test_narrative_model.py"
 ALTERED = f"{CHECK}::test_of_a_hundred_altered_sentences_none_passes"
 
@@ -52,9 +53,36 @@ MUTANTS = (
         "narrative-retrieval-knows-the-future",
         "A passage that was not known at the time asked about is never found.",
         "serving/explain/narrative/retrieve.py",
-        "rows = _known(lake, symbol, as_of)",
-        "rows = _known(lake, symbol, as_of.replace(year=9999))",
-        (f"{RETRIEVAL}::test_what_was_not_known_yet_is_not_found",),
+        "known = _known(self._lake, symbol, as_of)",
+        "known = _known(self._lake, symbol, as_of.replace(year=9999))",
+        (
+            f"{RETRIEVAL}::test_what_was_not_known_yet_is_not_found",
+            f"{MEANING}::test_what_was_not_known_yet_is_not_found_by_meaning",
+        ),
+    ),
+    Mutant(
+        "narrative-future-hits-returned",
+        "A passage that passed the search although it was not known yet is counted, and not returned.",
+        "serving/explain/narrative/retrieve.py",
+        'for score, row in best if row["known_time"] <= as_of]',
+        "for score, row in best]",
+        (f"{RETRIEVAL}::test_a_future_hit_is_counted_and_not_returned",),
+    ),
+    Mutant(
+        "narrative-vectors-of-another-embedder",
+        "A vector of another embedder is never compared.",
+        "serving/explain/narrative/vectors.py",
+        'known = lake.read_as_of(CHUNK_VECTORS, as_of, where=pl.col("embedder_digest") == embedder_digest)',
+        'known = lake.read_as_of(CHUNK_VECTORS, as_of).unique(FORM, keep="last")',
+        (f"{MEANING}::test_a_vector_of_another_embedder_is_never_compared",),
+    ),
+    Mutant(
+        "embedder-files-unchecked",
+        "A packaged file of the embedder that is not the one that was measured is refused.",
+        "serving/embedding/files.py",
+        "if pinned not in {None, digest}:",
+        "if False:",
+        (f"{EMBEDDING}::test_a_packaged_file_that_was_altered_is_refused",),
     ),
     Mutant(
         "narrative-dropped-text-shown",
