@@ -27,12 +27,8 @@ from lake.tables.decisions import (
     STRATEGY_ASSIGNMENTS,
     STRATEGY_RETURNS,
 )
-<<<<<<< HEAD
-from lake.tables.documents import CHUNKS, DOCUMENTS, INTERNAL_NOTES
-from lake.tables.explanations import EXPLANATIONS
-=======
 from lake.tables.documents import CHUNK_VECTORS, CHUNKS, DOCUMENTS, INTERNAL_NOTES
->>>>>>> main
+from lake.tables.explanations import EXPLANATIONS
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS

@@ -25,11 +25,8 @@ from serving.explain.narrative.narrate import Narrative, dropped_of, narrate, se
 from serving.explain.narrative.records import JobQuestion, JobRecord, JobRecords
 from serving.explain.narrative.retrieve import Passage, Retriever
 from serving.explain.narrative.write import template_sentences
-<<<<<<< HEAD
 from serving.explanation_log import log_explanation
-=======
 from serving.forecast_log import LogReader
->>>>>>> main
 from serving.history import KnownTables
 from serving.monitoring import metrics
 from serving.processes.pidfile import Process
