@@ -15,6 +15,7 @@ from feature_repo.targets import HORIZONS, QUANTILES
 from lake.calendars import close_of
 from lake.clock import FixedClock
 from lake.ingest import ingest_bars, refine_to_lake
+from lake.ledger import TrialLedger
 from lake.settings import Settings
 from lake.sources import LAST_DAY, PackagedMarket
 from lake.store import Lake
@@ -87,7 +88,8 @@ def walk(lake: Lake, experiment: Experiment) -> list[FoldForecast]:
     """Forecast every test year by every model, each fitted before it."""
     features, labels = (lake.read_as_of(table, experiment.knowledge_end) for table in (FEATURES_TECHNICAL, LABELS))
     at = sessions_of(experiment, features["event_time"].min())  # type: ignore[arg-type]
-    return list(forecast_folds(build_window_set(features, labels, at=at), experiment, {}, progress=print))
+    windows, ledger = build_window_set(features, labels, at=at), TrialLedger(lake, experiment.knowledge_end)
+    return forecast_folds(windows, experiment, {}, ledger=ledger, progress=print)
 
 
 def blended(

@@ -24,6 +24,7 @@ from dagster_project.commands import (
     importance,
     keys,
     leaks,
+    ledger,
     market,
     models,
     predict,
@@ -228,6 +229,7 @@ app.command()(doctor.doctor)
 app.command()(quality.quality)
 app.command()(drift.drift)
 app.command()(importance.importance)
+app.command()(ledger.ledger)
 app.add_typer(market.app, name="market")
 app.add_typer(features.app, name="features")
 app.add_typer(lake_commands.app, name="lake")

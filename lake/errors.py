@@ -28,12 +28,14 @@
     ├── OnlineStoreError     Redis does not answer
     ├── LogError             the forecast log cannot be written, so nothing was answered
     ├── OverloadedError      more is asked than can be answered in time
+    ├── ExplainerUnavailableError the process that computes explanations does not answer
     ├── WriterError          a language model does not answer, or its answer is not in the asked form
     ├── EmbedderError        the files of the embedder are incomplete, altered, or cannot be loaded
     ├── FailedJobError       a job ended without an answer; asking again starts another
     └── ModelError           a model artefact is missing, altered, or answers nonsense
         ├── RefusedModelError  a version that was to answer fails a check
         ├── NoAttentionError no graph answers where the network looked
+        ├── NoGradientsError no model of a forecast has gradients
         ├── ParityError      the exported model does not compute what the trained one does
         └── EngineError      the engine refused its input or output
 """
@@ -166,6 +168,10 @@ class OverloadedError(QuantlakeError):
     """More is asked than can be answered in time; asking again later is right."""
 
 
+class ExplainerUnavailableError(QuantlakeError):
+    """The process that computes explanations does not answer; it is started again, so asking again later is right."""
+
+
 class WriterError(QuantlakeError):
     """A language model does not answer in time, or its answer does not have the form that was asked for."""
 
@@ -188,6 +194,10 @@ class RefusedModelError(ModelError):
 
 class NoAttentionError(ModelError):
     """A model has no graph that answers where its network looked."""
+
+
+class NoGradientsError(ModelError):
+    """A forecast is to be explained by gradients, and none of its models has any."""
 
 
 class ParityError(ModelError):

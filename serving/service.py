@@ -13,6 +13,7 @@ from lake.disk import close_new_files
 from lake.errors import QuantlakeError
 from lake.settings import settings
 from serving.access import origins, require_safe_address, trusted_proxies
+from serving.explain.worker import RemoteExplanations, socket_path
 from serving.monitoring import Tracing, json_logs
 from serving.predict import Batcher, Predictor
 from serving.processes import keep_out_training
@@ -77,7 +78,7 @@ class ForecastService:
         json_logs.install(configured)
         self.predictor = Predictor.open(configured)
         batcher = Batcher(self.predictor, rows=configured.batch_rows, queue_ms=configured.queue_ms)
-        put_in_service(app, self.predictor, batcher)
+        put_in_service(app, self.predictor, batcher, RemoteExplanations(socket_path(configured)))
         with suppress(QuantlakeError):  # the first forecast builds a calendar and more; no client is to wait for that
             self.predictor.require_ready()
         app.state.latest.start(self.predictor.log)

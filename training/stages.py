@@ -11,6 +11,7 @@ from lake.care import pin
 from lake.clock import FixedClock
 from lake.disk import write_durably
 from lake.errors import DamagedFileError, NotReadyError
+from lake.ledger import TrialLedger, families_of
 from lake.report import Report
 from lake.settings import Settings
 from lake.sources import caveats_of
@@ -27,6 +28,7 @@ from training.data import (
     walk_forward,
 )
 from training.experiments import Experiment, Workspace
+from training.ledger import ledger_of, model_families
 from training.models import card_of
 from training.runs import FRAME, TARGETS, TRAINING_SET, track, track_trials
 from training.tracking import Measure, Progress, no_progress
@@ -98,7 +100,8 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: P
     -------
     Report
         Of `evaluations`; `details` has the model table over all folds, the verdicts against the best baseline, which
-        are in the table `verdicts` too, and the plots; `warnings` names the models that beat no baseline.
+        are in the table `verdicts` too, what the trial ledger said of each family when they were judged, and the plots;
+        `warnings` names the models that beat no baseline.
     """
     started = time.perf_counter()
     work = Workspace(lake, settings, experiment)
@@ -106,7 +109,11 @@ def evaluate(lake: Lake, settings: Settings, experiment: Experiment, progress: P
     report = _completed(lake.report(EVALUATIONS, added=0 if was_done else record["added"]), work, was_done, started)
     plots = {name: work.folder / path for name, path in record["plots"].items()}
     return report.with_details(
-        model_table=record["model_table"], verdicts=record["verdicts"], warnings=tuple(record["warnings"]), **plots
+        model_table=record["model_table"],
+        verdicts=record["verdicts"],
+        trial_ledger=record["ledger"],
+        warnings=tuple(record["warnings"]),
+        **plots,
     )
 
 
@@ -213,7 +220,9 @@ def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
     assert_no_overlap(split, train.keys, valid.keys)
     found = {}
     for name in work.experiment.tuned:
-        result = search_parameters(name, train, valid, work.experiment, work.folder, progress=progress)
+        result = search_parameters(
+            name, train, valid, work.experiment, work.folder, ledger=_ledger(work), progress=progress
+        )
         found[name] = asdict(result)
         if result.constant == result.trials:
             progress(
@@ -228,7 +237,6 @@ def _search(work: Workspace, progress: Progress) -> dict[str, Any]:
 def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     from training.judge import (
         OVERALL,
-        FoldForecast,
         compare_with_best_baseline,
         forecast_folds,
         score_folds,
@@ -236,7 +244,7 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
     )
 
     experiment, windows, parameters = work.experiment, _windows(work), _parameters(work)
-    forecasts: list[FoldForecast] = list(forecast_folds(windows, experiment, parameters, progress=progress))
+    forecasts = forecast_folds(windows, experiment, parameters, ledger=_ledger(work), progress=progress)
     now = work.settings.clock.now()
     stride, grid = experiment.splits.test_stride_sessions, experiment.calendar
     table = score_folds(forecasts, experiment=work.label, known_time=now, stride_sessions=stride, grid=grid)
@@ -257,8 +265,13 @@ def _judge(work: Workspace, progress: Progress) -> dict[str, Any]:
         "model_table": overall.to_dicts(),
         "verdicts": sentences,
         "warnings": warnings,
+        "ledger": [str(family) for family in families_of(work.lake, now, _families(work, windows))],
         "plots": plots,
     }
+
+
+def _families(work: Workspace, windows: WindowSet) -> list[str]:
+    return model_families(work.experiment.models, windows.horizons, work.experiment.calendar)
 
 
 def _publish(
@@ -296,7 +309,7 @@ def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in work.experiment.models:
         started = time.perf_counter()
-        fitted = fit_best(name, train, valid, work.experiment, parameters[name])
+        fitted = fit_best(name, train, valid, work.experiment, parameters[name], ledger=_ledger(work))
         assert_learnt_before(split, fitted.learnt_until)
         seconds, variation = time.perf_counter() - started, fitted.variation(valid.x)
         folder = save_fitted(fitted, work.folder / "models" / name)
@@ -319,6 +332,10 @@ def _fit(work: Workspace, progress: Progress) -> dict[str, Any]:
         refitted = f", {fitted.epochs} of {len(fitted.history)} epochs" if fitted.history else ""
         progress(f"{name} fitted for service on {fitted.learnt_from:,} windows in {seconds:.1f} s{refitted}")
     return found
+
+
+def _ledger(work: Workspace) -> TrialLedger:
+    return ledger_of(work, work.read(TRAINING_SET))
 
 
 def _windows(work: Workspace) -> WindowSet:

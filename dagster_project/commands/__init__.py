@@ -20,6 +20,7 @@ __all__ = [
     "keys",
     "lake",
     "leaks",
+    "ledger",
     "market",
     "models",
     "plan",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from dagster_project.servers.uis.private_folder import socket_folder
 from lake.settings import Settings
+from serving.processes import socket_folder
 
 if TYPE_CHECKING:
     from dagster_project.servers.open_sockets import OpenSocket
@@ -72,6 +72,14 @@ LISTENERS: tuple[Listener, ...] = (
         r"serving\.supervision",
         "whoever has a key; health, documentation and, from this machine, `/metrics` without one",
         "host check, then API key or token with a role for each route; beyond loopback TLS as well",
+    ),
+    Listener(
+        "explanation process",
+        ("serve", "demo"),
+        "sockets",
+        r"serving\.explain\.worker",
+        "workers of the forecast endpoint, as the user who started it",
+        "unix socket of mode 600 in a folder of mode 700",
     ),
     Listener(
         "dashboard",

@@ -9,7 +9,7 @@ from dagster_project.servers.processes import child, heed_signals
 from dagster_project.servers.server import LOOPBACK, running_server, until_interrupt
 from dagster_project.servers.uis.credentials import VARIABLE, api_key, key_file, link_secret
 from dagster_project.servers.uis.kernel import write_spec
-from dagster_project.servers.uis.private_folder import socket_folder
+from serving.processes import socket_folder
 
 if TYPE_CHECKING:
     from rich.console import Console

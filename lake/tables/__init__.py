@@ -31,6 +31,7 @@ from lake.tables.documents import CHUNK_VECTORS, CHUNKS, DOCUMENTS, INTERNAL_NOT
 from lake.tables.explanations import EXPLANATIONS
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
+from lake.tables.ledger import HOLDOUT_OPENINGS, TRIAL_GAINS, TRIAL_KINDS, TRIAL_LEDGER
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
@@ -55,6 +56,7 @@ __all__ = [
     "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
+    "HOLDOUT_OPENINGS",
     "INTERNAL_NOTES",
     "KNOWN_TIME",
     "LABELS",
@@ -77,6 +79,9 @@ __all__ = [
     "SYMBOL",
     "SYMBOLS",
     "TABLES",
+    "TRIAL_GAINS",
+    "TRIAL_KINDS",
+    "TRIAL_LEDGER",
     "UNIVERSE",
     "VERDICTS",
 ]
@@ -103,6 +108,9 @@ TABLES: tuple[TableSpec, ...] = (
     MODEL_WINDOWS,
     EVALUATIONS,
     VERDICTS,
+    TRIAL_LEDGER,
+    TRIAL_GAINS,
+    HOLDOUT_OPENINGS,
     FORECASTS,
     RECEIPTS,
     EXPLANATIONS,

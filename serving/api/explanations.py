@@ -14,8 +14,8 @@ MOST_FEATURES = 8
 Quantity = Literal["p10", "p50", "p90", "width"]
 Depth = Literal["fast", "detailed"]
 Grain = Literal["feature", "group"]
-Method = Literal["shapley", "lime"]
-AskedMethod = Literal["shapley", "lime", "attention"]
+Method = Literal["shapley", "lime", "integrated_gradients"]
+AskedMethod = Literal["shapley", "lime", "integrated_gradients", "attention"]
 At = Literal["last", "window"]
 Identifier = Annotated[str, Field(max_length=64, description="prediction_id of a stored forecast")]
 FeatureName = Annotated[str, Field(min_length=1, max_length=64, description="feature, as in /features/schema")]
@@ -30,8 +30,8 @@ class ExplainRequest(Request):
     )
     method: AskedMethod = Field(
         default="shapley",
-        description="attention: where networks with attention looked, whatever the quantile; of other models it is an "
-        "error",
+        description="integrated_gradients: of the networks of the forecast; attention: where networks with attention "
+        "looked, whatever the quantile. A forecast without such a network is an error",
     )
     quantile: Quantity = Field(default="p50", description="what is explained; width is p90 - p10")
     grain: Grain = Field(default="feature", description="feature: one player per feature; group: per group of features")
@@ -104,6 +104,13 @@ class PredictionExplanation(Part):
     additivity_error: Finite = Field(ge=0, description="distance of base value plus contributions from the value")
     fidelity_r2: Finite | None = Field(
         default=None, description="of lime: share of the variance that its straight line explains; null for shapley"
+    )
+    unexplained_share: Finite | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="of integrated_gradients: share in the forecast of models that have none; what they add is the "
+        "contribution 'not explained by gradients'. Null for other methods",
     )
     is_faithful: bool | None = Field(default=None, description="whether fidelity_r2 is at least 0.8; null for shapley")
 

@@ -238,6 +238,14 @@ OVERLOADED = Kind(
     "Ask again after as long as the header Retry-After says.",
     1,
 )
+NO_EXPLAINER = Kind(
+    "explainer-not-available",
+    503,
+    "Explainer not available",
+    "The process that computes explanations does not answer. It is started again, and forecasts are made meanwhile.",
+    "Ask again after as long as the header Retry-After says; where it goes on, the service's log says why.",
+    5,
+)
 ENGINE_REFUSED = Kind(
     "engine-refused",
     503,
@@ -319,6 +327,7 @@ KINDS: tuple[Kind, ...] = (
     TOO_MANY_REQUESTS,
     INTERNAL,
     OVERLOADED,
+    NO_EXPLAINER,
     ENGINE_REFUSED,
     NO_MODEL,
     NO_ONLINE_STORE,

@@ -2,6 +2,7 @@
 
 from lake.errors import (
     EngineError,
+    ExplainerUnavailableError,
     FailedJobError,
     LogError,
     ModelError,
@@ -64,6 +65,10 @@ class OverloadedRefusedError(RefusedError, OverloadedError):
     """The service is asked more than it can or may answer now."""
 
 
+class ExplainerUnavailableRefusedError(RefusedError, ExplainerUnavailableError):
+    """The process that computes the service's explanations does not answer."""
+
+
 class FailedJobRefusedError(RefusedError, FailedJobError):
     """A job of the service ended without an answer."""
 
@@ -74,6 +79,7 @@ REFUSALS: dict[str, type[RefusedError]] = {
     kinds.UNKNOWN_HORIZON.type: UnknownNameRefusedError,
     kinds.UNKNOWN_EXPLANATION.type: UnknownNameRefusedError,
     kinds.EXPLANATION_FAILED.type: FailedJobRefusedError,
+    kinds.NO_EXPLAINER.type: ExplainerUnavailableRefusedError,
     kinds.NOT_READY.type: NotReadyRefusedError,
     kinds.NO_ONLINE_STORE.type: OnlineStoreRefusedError,
     kinds.NO_MODEL.type: ModelRefusedError,

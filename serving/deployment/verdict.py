@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
+from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError
+from lake.ledger import ScoredTrial, TrialLedger, family_of
 from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
 from serving.deployment.moves import DeploymentContext, roll_back
@@ -174,6 +176,29 @@ def paired_losses(lake: "Lake", clock: "Clock", challenger: "Challenger") -> pl.
     return grouped.agg(pl.len().alias("symbols"), pl.col(SessionPair._fields).mean())
 
 
+def challenger_trials(lake: "Lake", clock: "Clock", challenger: "Challenger") -> list[ScoredTrial]:
+    """Return a challenger as a trial of the ledger: what it gained on its champion per session, one session ahead.
+
+    None before a pair has matured. Further sessions are the same trial; another begin is another one.
+    """
+    pairs = paired_losses(lake, clock, challenger)
+    if pairs.is_empty():
+        return []
+    gains = pairs.select("event_time", (pl.col("champion") - pl.col("challenger")).alias("gain"))
+    ahead = str(lake.market.horizon_of(FORECAST_HORIZON))
+    return [
+        ScoredTrial(
+            family_of(challenger.model, FORECAST_V2.name, ahead),
+            "challenger",
+            challenger.model,
+            {"version": challenger.version, "since": f"{challenger.since:%Y-%m-%dT%H:%M:%S%z}"},
+            score=float(pairs["challenger"].to_numpy().mean()),
+            gains=gains,
+            horizon_sessions=FORECAST_HORIZON,
+        )
+    ]
+
+
 def verdict_on(lake: "Lake", configured: "Settings", clock: "Clock", challenger: "Challenger") -> ChallengerVerdict:
     """Judge a challenger by everything that has matured since it is on trial."""
     pairs = paired_losses(lake, clock, challenger).select(SessionPair._fields).iter_rows()
@@ -189,12 +214,14 @@ def roll_back_canary(lake: "Lake", configured: "Settings", clock: "Clock") -> Re
     -------
     Report
         One row per challenger that was judged; ``details["verdicts"]`` has the figures, ``details["rolled_back"]``
-        the names. Skipped when nothing is on trial.
+        the names. Skipped when nothing is on trial. Each challenger with a matured pair is a trial of the ledger, which
+        is written before it is judged.
     """
     started = time.perf_counter()
     challengers = deployment_or_none(configured).challengers
     verdicts, rolled_back = [], []
     for challenger in challengers:
+        TrialLedger(lake, clock.now()).record(challenger_trials(lake, clock, challenger))
         verdict = verdict_on(lake, configured, clock, challenger)
         figures = {**challenger.model_dump(mode="json"), **vars(verdict)}
         verdicts.append(figures)

@@ -11,6 +11,8 @@
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `answers`, `wording`: what the endpoint answers, and its sentences
 - `narrative`: a forecast in words, each sentence checked against facts
+- `gradients`: integrated gradients of the networks of a forecast (needs torch)
+- `worker`: the process that computes explanations beside the service
 """
 
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
@@ -38,8 +40,10 @@ __all__ = [
     "counterfactual_answer",
     "explain_forecast",
     "explanation_answer",
+    "gradients",
     "narrative",
     "percent",
     "sampled_contributions",
     "short_explanation",
+    "worker",
 ]

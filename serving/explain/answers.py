@@ -41,6 +41,7 @@ def explanation_answer(
         backgrounds=[_background(each) for each in explanation.backgrounds],
         additivity_error=explanation.additivity_error,
         fidelity_r2=None if fidelity is None else fidelity[quantity],
+        unexplained_share=explanation.unexplained_share,
         is_faithful=None if fidelity is None else fidelity[quantity] >= FAITHFUL_R2,
     )
     digests = {member.model: member.digest for member in explanation.members}

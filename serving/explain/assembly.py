@@ -47,7 +47,9 @@ class Way(NamedTuple):
     pairs
         Pairs of opposite permutations from each typical window; 0 where none were drawn.
     fidelity_r2
-        By quantity, of a surrogate; None where the values are exactly additive.
+        By quantity, of a surrogate; None for another method.
+    unexplained_share
+        Share in the blend of models that the method does not split; None for a method that splits every model.
     """
 
     method: "Method"
@@ -55,6 +57,7 @@ class Way(NamedTuple):
     grain: "Grain"
     pairs: int = 0
     fidelity_r2: "Mapping[Quantity, float] | None" = None
+    unexplained_share: float | None = None
 
 
 def with_width(quantiles: "NDArray[np.float64]") -> "NDArray[np.float64]":
@@ -118,6 +121,7 @@ def assemble(
         trust=trust_of(forecast.inputs.calibration, forecast.horizon),
         additivity_error=float(distances.max()),
         fidelity_r2=way.fidelity_r2,
+        unexplained_share=way.unexplained_share,
         engine=forecast.engine_name,
         devices=tuple(forecast.devices),
         seconds=seconds,

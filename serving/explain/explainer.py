@@ -5,7 +5,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from lake.errors import UnknownNameError
+from lake.errors import NoGradientsError, UnknownNameError
 from serving.api.explanations import MOST_FEATURES
 from serving.explain.attention import ForecastAttention, attention_of
 from serving.explain.attribution import explain_forecast
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from serving.api.explanations import AskedMethod, CounterfactualRequest, Depth, Grain
     from serving.deployment import Champions, LoadedModels
     from serving.explain.result import Explanation
+
+    Explaining = Callable[[RemadeForecast, Depth, Grain], Explanation]
 
 Answer = TypeVar("Answer")
 
@@ -82,10 +84,12 @@ class Explainer:
         Tables that inputs are read from, at the versions of the receipts.
     champions
         Models in service.
+    by_gradients
+        Explains by integrated gradients; None refuses that method, in a process without torch.
     """
 
-    def __init__(self, lake: "Lake", champions: "Champions") -> None:
-        self._lake, self._champions = lake, champions
+    def __init__(self, lake: "Lake", champions: "Champions", by_gradients: "Explaining | None" = None) -> None:
+        self._lake, self._champions, self._by_gradients = lake, champions, by_gradients
         self._models = ExplainedModels(champions)
         self._kept = Kept()
 
@@ -104,6 +108,8 @@ class Explainer:
             If it has no receipt, or a model was exported without typical windows.
         DamagedTableError
             If what it was made from is not as it was.
+        NoGradientsError
+            If gradients are asked for, and no model of the forecast has any, or this process computes none.
         ModelError
             If a model cannot be loaded, or computes something else now.
         LogError
@@ -113,17 +119,26 @@ class Explainer:
         started = time.perf_counter()
         found = self._once(question, lambda forecast: self._logged(forecast, question))
         labels = found.method, found.depth, str(is_cached).lower()
-        metrics.observe(metrics.timer(metrics.EXPLANATION_SECONDS, *labels), time.perf_counter() - started)
+        metrics.EXPLANATION_SECONDS.labels(*labels).observe(time.perf_counter() - started)
         return found
 
     def _logged(self, forecast: RemadeForecast, question: ExplanationKey) -> "Explanation":
         """Explain a forecast; the explanation is on disk when this returns."""
-        compute = explain_forecast if question.method == "shapley" else explain_by_line
-        found = compute(forecast, question.depth, question.grain)
+        found = self._explaining(question.method)(forecast, question.depth, question.grain)
         configured = self._champions.configured
         log_explanation(configured, explanation_row(found, configured.clock.now()))
-        metrics.observe(metrics.EXPLANATION_ADDITIVITY_ERROR, found.additivity_error)
+        metrics.EXPLANATION_ADDITIVITY_ERROR.observe(found.additivity_error)
         return found
+
+    def _explaining(self, method: "AskedMethod") -> "Explaining":
+        if method == "integrated_gradients":
+            if self._by_gradients is None:
+                raise NoGradientsError(
+                    "This process computes no gradients, which need torch; the explanation process of "
+                    "`quantlake serve` does. The method shapley needs none."
+                )
+            return self._by_gradients
+        return explain_forecast if method == "shapley" else explain_by_line
 
     def attention(self, question: ExplanationKey) -> ForecastAttention:
         """Compute where the networks of a forecast looked.

@@ -99,6 +99,14 @@ class RemadeForecast:
         alone = make_forecasts(predicted, {model.use.name: 1.0}, [self.horizon], [self.inputs.calibration] * len(x))
         return alone[:, 0]
 
+    def corrected(self, parts: "NDArray[np.float64]") -> "NDArray[np.float64]":
+        """Apply the correction of the band to parts of p10, p50 and p90, in which it is linear: ``[..., quantile]``."""
+        band = {"unit": np.array([[[-1.0, 0.0, 1.0]]], np.float32)}
+        unit = make_forecasts(band, {"unit": 1.0}, [self.horizon], [self.inputs.calibration])[0, 0]
+        p50 = parts[..., 1]
+        lower, upper = unit[0] * (p50 - parts[..., 0]), unit[2] * (parts[..., 2] - p50)
+        return np.stack([p50 + lower, p50, p50 + upper], axis=-1)
+
     @cached_property
     def shares(self) -> list[float]:
         """Weights of the models in the blend; they sum to one."""

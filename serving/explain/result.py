@@ -24,7 +24,7 @@ class Contribution:
     value
         Value in the last session of the window; None where it is not known, and for a group.
     contribution, standard_error
-        Shapley value and its standard error over the sampled orders; a slope, and None, of a surrogate.
+        Shapley value and its standard error over the sampled orders; None for the error of another method.
     percentile
         Share of training windows, in percent, whose last value is at most `value`; None where that is not known.
     """
@@ -83,7 +83,9 @@ class Explanation:
     additivity_error
         Largest distance of base value plus contributions from the value, over the quantities.
     fidelity_r2
-        By quantity, how much of the variance the line of a surrogate explains; None for Shapley values.
+        By quantity, how much of the variance the line of a surrogate explains; None for other methods.
+    unexplained_share
+        Share in the blend of models without gradients, for integrated gradients; None for other methods.
     explanation_id
         Key of its row in the table `explanations`; one for each computation.
     """
@@ -106,6 +108,7 @@ class Explanation:
     engine: str
     devices: tuple[str, ...]
     seconds: float
+    unexplained_share: float | None = None
     explanation_id: str = field(default_factory=lambda: uuid4().hex)
 
     def largest(self, quantity: Quantity) -> tuple[Contribution, ...]:

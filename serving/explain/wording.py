@@ -54,6 +54,11 @@ def reasoning(explanation: "Explanation", quantity: Quantity, ahead: "Horizon") 
     fidelity = explanation.fidelity_r2
     if fidelity is not None:
         sentences.append(f"These are slopes of a straight line that explains {fidelity[quantity]:.1%} of the variance.")
+    if explanation.unexplained_share:
+        sentences.append(
+            f"Models without gradients make up {explanation.unexplained_share:.1%} of the forecast; what they add is "
+            "not split by feature."
+        )
     return sentences
 
 

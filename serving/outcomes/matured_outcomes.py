@@ -11,13 +11,22 @@ from lake.calendars import numbered_closes
 from lake.clock import Clock
 from lake.errors import ConflictError
 from lake.horizon_ends import horizon_ends
+from lake.ledger import TrialLedger
 from lake.market import DEMO, Market
 from lake.report import Report
 from lake.spec import INSTANT
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, LABELS, OUTCOMES, REGIMES, STRATEGY_RETURNS
 from serving.forecasts import REPLAY
-from serving.strategies import FORECAST_HORIZON, STRATEGIES, absences, net_returns, positions, settled_returns
+from serving.strategies import (
+    FORECAST_HORIZON,
+    STRATEGIES,
+    absences,
+    net_returns,
+    positions,
+    settled_returns,
+    strategy_trials,
+)
 
 QUANTILE_COLUMNS = {0.1: "p10", 0.5: "p50", 0.9: "p90"}
 
@@ -151,7 +160,8 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     """Write what every declared strategy earned in each session whose return has become known.
 
     Strategies trade on the replayed forecasts, which exist for every model, symbol and session, so that all of them are
-    judged on the same ground. A symbol without a bar holds no other back: `serving.strategies.halts`.
+    judged on the same ground. A symbol without a bar holds no other back: `serving.strategies.halts`. Each strategy is
+    a trial of the ledger, which is written before the report is returned.
 
     Returns
     -------
@@ -166,6 +176,8 @@ def update_strategy_returns(lake: Lake, clock: Clock) -> Report:
     bars = _first_known_closes(lake, clock, replayed)
     earned = paper_returns(replayed, labels, regimes, bars, lake.market)
     report = lake.merge_unstored(STRATEGY_RETURNS, earned)
+    ledger = TrialLedger(lake, clock.now(), table_versions=lake.versions([STRATEGY_RETURNS]))
+    ledger.record(strategy_trials(lake.read_as_of(STRATEGY_RETURNS, clock.now())))
     models = set(replayed["model_name"].unique())
     idle = [strategy.name for strategy in STRATEGIES if strategy.model not in models]
     warnings = [f"No replayed forecast for the strategies {', '.join(idle)}; they earn nothing."] if idle else []

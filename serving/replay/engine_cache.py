@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class EngineCache:
-    """Engines by digest, each loaded once after its file was checked.
+    """Engines by version and digest, each loaded once after its file was checked.
 
     Parameters
     ----------
@@ -23,11 +23,11 @@ class EngineCache:
 
     def __init__(self, configured: "Settings") -> None:
         self._configured = configured
-        self._loaded: dict[tuple[str, int], Engine | ReplayFinding] = {}
+        self._loaded: dict[tuple[str, str, int], Engine | ReplayFinding] = {}
 
     def take(self, use: "ModelUse") -> "Engine | ReplayFinding":
         """Return the engine of a model that took part, or a finding about its file."""
-        key = (use.digest, use.engine.threads)
+        key = (use.version, use.digest, use.engine.threads)  # trained again to the same bits, it has another version
         if key not in self._loaded:
             self._loaded[key] = self._load(use)
         return self._loaded[key]

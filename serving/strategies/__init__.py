@@ -5,6 +5,7 @@
 - `paper`, `equal_volatility`: paper returns by session and strategy, and the pool scaled to one volatility
 - `selection`, `assignments`: weights by regime, learned from what each has earned, and their way to the symbols
 - `ratios`, `comparison`: Sharpe ratio and drawdown, and the selection beside its rivals
+- `scored`: strategies and ways to use the pool as trials of the ledger
 - `reviews`: the decisions that are due, stored
 """
 
@@ -15,6 +16,7 @@ from serving.strategies.paper import PaperReturns
 from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
 from serving.strategies.ratios import drawdown_of, sharpe_of
 from serving.strategies.reviews import update_selections
+from serving.strategies.scored import strategy_trials
 from serving.strategies.selection import (
     CONFIDENCE_SESSIONS,
     KNOWN_REGIMES,
@@ -43,6 +45,7 @@ __all__ = [
     "settled_returns",
     "sharpe_of",
     "strategy_named",
+    "strategy_trials",
     "update_assignments",
     "update_selections",
 ]

@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from lake.calendars import VENUE
+from lake.ledger import TrialLedger
 from serving.evidence import FloatArray
 from serving.strategies.paper import PaperReturns
 from serving.strategies.ratios import drawdown_of, sharpe_of, volatility_of
+from serving.strategies.scored import selection_trials
 from serving.strategies.selection import SelectionRule, select
 
-SELECTION = "selection"
+SELECTION, UNGATED, EQUAL = "selection", "selection without proof", "equal weights"
+"""Ways to use the pool: by weights in force, by learnt weights before any proof, and all alike."""
 TWINS = 19
 """Null twins: with 19 of them, beating all has a chance of 1 in 20 when there is nothing to find."""
 
@@ -42,7 +45,13 @@ class Comparison:
 
 
 def compare(
-    returns: PaperReturns, now: datetime, rule: SelectionRule, regimes: Sequence[str], grid: str = VENUE
+    returns: PaperReturns,
+    now: datetime,
+    rule: SelectionRule,
+    regimes: Sequence[str],
+    grid: str = VENUE,
+    *,
+    ledger: TrialLedger,
 ) -> Comparison:
     """Run the selection, its rivals, and its twins in worlds where there is nothing to select.
 
@@ -55,19 +64,22 @@ def compare(
         At equal volatility, so that no strategy, twin or best in hindsight is ahead by its exposure alone.
     grid
         Of the market's bars, by which volatility and Sharpe ratio are per year.
+    ledger
+        Where each way to use the pool is recorded before its figures are returned: the selection with and without the
+        proof, and equal weights. The best in hindsight is a strategy, and a twin is no candidate.
     """
     found = select(returns, now, rule, regimes)
+    ways = {SELECTION: found.selected, UNGATED: found.ungated, EQUAL: found.equal}
+    ledger.record(selection_trials(returns.sessions, ways, rule))
     totals = returns.net.sum(axis=0)
     best = int(totals.argmax())
     twins = [select(shuffled(returns, seed), now, rule, regimes) for seed in range(TWINS)]
     curves = {
-        SELECTION: found.selected,
-        "selection without proof": found.ungated,
-        "equal weights": found.equal,
+        **ways,
         f"best in hindsight ({returns.strategies[best]})": returns.net[:, best],
         "null twin without proof": twins[0].ungated,
     }
-    e_values = {"selection without proof": found.e_values[-1], "null twin without proof": twins[0].e_values[-1]}
+    e_values = {UNGATED: found.e_values[-1], "null twin without proof": twins[0].e_values[-1]}
     figures: list[dict[str, str | float | None]] = [
         {
             "name": name,

@@ -9,6 +9,7 @@ import polars as pl
 
 from lake.calendars import last_close
 from lake.clock import Clock
+from lake.ledger import TrialLedger
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import SELECTIONS, STRATEGY_RETURNS
@@ -51,7 +52,8 @@ def update_selections(lake: Lake, settings: "Settings", clock: Clock, rule: Sele
     report = lake.merge_unstored(SELECTIONS, rows)
     if report.skipped:
         return report.with_details(seconds=time.perf_counter() - started, reason="no review is due since the last one")
-    comparison = compare(returns, now, rule, KNOWN_REGIMES, lake.market.grid)
+    ledger = TrialLedger(lake, clock.now(), table_versions=lake.versions([STRATEGY_RETURNS]))
+    comparison = compare(returns, now, rule, KNOWN_REGIMES, lake.market.grid, ledger=ledger)
     caveats = caveats_of(settings.source_name, lake.market, lake, clock.now())
     latest = [decision for decision in found.decisions if decision.session == found.decisions[-1].session]
     return report.with_details(

@@ -1,7 +1,8 @@
-"""The endpoint's processes: a supervisor, its workers, and the commands that start them.
+"""The endpoint's processes: a supervisor, what it starts, and the commands that start it.
 
 - `launch`: command and environment of the service
-- `supervisor`, `worker`: ``python -m serving.supervision`` and what it starts
+- `supervisor`, `slots`: ``python -m serving.supervision``, and when a process of it is started again
+- `worker`: what answers requests; `serving.explain.worker` is what computes explanations
 """
 
 from serving.supervision.launch import follow_registry_command, serve_command, serve_environment

@@ -1,4 +1,4 @@
-"""Supervisor: starts the endpoint's workers, restarts a dead one, and stops them in order.
+"""Supervisor: starts the endpoint's processes, restarts a dead one, and stops them in order.
 
 It takes no orders over any socket: it obeys signals, and the end of the process that started it.
 """
@@ -15,11 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from serving.processes import metrics_folder, sockets, tied
+from serving.processes import metrics_folder, sockets
+from serving.supervision.slots import Slot, WorkerSlot
 from serving.supervision.worker import DRAIN_SECONDS
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Sequence
 
     from lake.settings import Settings
@@ -27,43 +27,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger("quantlake.supervisor")
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
-SETTLED_SECONDS = 10.0
-"""A worker that lived that long is started again at once; the wait grows with each shorter life."""
-FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
 HOPELESS = 3
 """Starts that fail before any worker has ever listened; then the supervisor gives up, and its log says why."""
 KILL_SECONDS = DRAIN_SECONDS + 5.0
 
 
 @dataclass
-class Slot:
-    """The place of one worker.
-
-    Parameters
-    ----------
-    process, socket
-        Its process, and the supervisor's copy of its socket; None while there is none.
-    started, due
-        When it was started last and when it is to be started next, as ``time.monotonic()``.
-    failures
-        Short lives in a row.
-    """
-
-    process: "subprocess.Popen[bytes] | None" = None
-    socket: "socket.socket | None" = None
-    started: float = 0.0
-    due: float = 0.0
-    failures: int = 0
-
-    @property
-    def is_listening(self) -> bool:
-        """Whether the worker accepts connections."""
-        return self.process is not None and self.socket is not None and sockets.is_listening(self.socket)
-
-
-@dataclass
 class Supervisor:
-    """The workers of one endpoint.
+    """The processes of one endpoint: its workers, and the one that computes explanations.
 
     Parameters
     ----------
@@ -71,20 +42,28 @@ class Supervisor:
         Address and number of workers.
     command
         Starts a worker, with the number of its socket as a further argument.
+    explaining
+        Starts the process that computes explanations.
     """
 
     configured: "Settings"
     command: "Sequence[str]" = (sys.executable, "-m", "serving.supervision.worker")
-    slots: list[Slot] = field(default_factory=list)
+    explaining: "Sequence[str]" = (sys.executable, "-m", "serving.explain.worker")
+    workers: list[WorkerSlot] = field(init=False)
+    explainer: Slot = field(init=False)
     _has_listened: bool = False
 
+    def __post_init__(self) -> None:
+        """Make a place for each process."""
+        self.workers = [WorkerSlot(self.command) for _ in range(self.configured.workers)]
+        self.explainer = Slot(self.explaining)
+
     def run(self) -> int:
-        """Keep the workers running until SIGTERM or SIGINT, and return the exit code: 1 if none ever came up."""
+        """Keep the processes running until SIGTERM or SIGINT; returns the exit code: 1 if no worker ever came up."""
         sockets.require_free(self.configured)
         folder = metrics_folder(self.configured)
         shutil.rmtree(folder, ignore_errors=True)  # what workers of an earlier start have counted
         folder.mkdir(parents=True)
-        self.slots = [Slot() for _ in range(self.configured.workers)]
         is_hopeless = False
         signals = Signals()
         while not signals.is_over and not is_hopeless:
@@ -96,66 +75,70 @@ class Supervisor:
         return 1 if is_hopeless else 0
 
     def _start_due(self) -> None:
-        now = time.monotonic()
-        for slot in self.slots:
-            if slot.process is None and slot.due <= now:
+        for slot in self.workers:
+            if slot.is_due:
                 self._start(slot)
+        if self.explainer.is_due:
+            self.explainer.start(os.environ)
 
-    def _start(self, slot: Slot) -> None:
+    def _start(self, slot: WorkerSlot) -> None:
         slot.socket = slot.socket or sockets.bound(self.configured)
         number = slot.socket.fileno()
         environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(self.configured))}
-        command = [*self.command, str(number)]
-        slot.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **tied(environment, number))
-        slot.started = time.monotonic()
+        slot.start(environment, str(number), descriptors=[number])
 
     def _seconds_to_wait(self) -> float | None:
-        due = [slot.due for slot in self.slots if slot.process is None]
+        due = [slot.due for slot in (*self.workers, self.explainer) if slot.process is None]
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def _reap(self) -> bool:
-        """Reap ended workers; returns whether restarts are pointless."""
-        self._has_listened = self._has_listened or any(slot.is_listening for slot in self.slots)
-        dead = [(slot, slot.process) for slot in self.slots if slot.process and slot.process.poll() is not None]
-        for slot, _ in dead:
-            slot.process = None
-        for slot, process in dead:
-            self._release(slot, process.returncode)
-        return not self._has_listened and any(slot.failures >= HOPELESS for slot in self.slots)
+        """Reap ended processes; returns whether restarts are pointless."""
+        self._has_listened = self._has_listened or any(slot.is_listening for slot in self.workers)
+        dead = [slot for slot in self.workers if slot.has_ended]
+        for slot in dead:
+            logger.warning("worker %s", slot.reap())
+        for slot in dead:  # once all are reaped: of two that ended, none stands in for the other
+            self._release(slot)
+        if self.explainer.has_ended:
+            logger.warning("the process that computes explanations %s", self.explainer.reap())
+        return not self._has_listened and any(slot.failures >= HOPELESS for slot in self.workers)
 
-    def _release(self, slot: Slot, code: int) -> None:
-        """Plan the next start of a worker that ended.
+    def _release(self, slot: WorkerSlot) -> None:
+        """Give up the socket of a worker that ended.
 
         Where another worker listens, the dead one's socket is closed at once, so that the kernel sends every new
         connection to the other. Where none does, the socket stays open: connections wait in it for the next worker.
         """
-        lived = time.monotonic() - slot.started
-        slot.failures = slot.failures + 1 if lived < SETTLED_SECONDS else 0
-        wait = FIRST_WAIT_SECONDS * 2 ** (slot.failures - 2) if slot.failures > 1 else 0.0
-        slot.due = time.monotonic() + min(wait, LONGEST_WAIT_SECONDS)
-        if slot.socket is not None and any(other.is_listening for other in self.slots):
+        if slot.socket is not None and any(other.is_listening for other in self.workers):
             slot.socket.close()
             slot.socket = None
-        logger.warning("worker ended with %s after %.1f s; the next one starts in %.1f s", code, lived, wait)
 
     def _stop(self) -> None:
-        """Drain the workers: running requests are answered, new ones refused; a worker past the limit is killed."""
-        for slot in self.slots:
+        """Drain the workers, then end what answers their last questions; a process past the limit is killed.
+
+        Running requests are answered, new ones refused.
+        """
+        for slot in self.workers:
             if slot.socket is not None:
                 slot.socket.close()  # the worker's copy is the last one, and the worker closes it when it stops
-        running = [slot.process for slot in self.slots if slot.process is not None]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + KILL_SECONDS
-        for process in running:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-            process.kill()
-            process.wait()
+        _end([slot.process for slot in self.workers if slot.process is not None])
+        _end([self.explainer.process] if self.explainer.process is not None else [])
+
+
+def _end(running: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """End processes in order, and kill those that run past the limit."""
+    for process in running:
+        process.terminate()
+    deadline = time.monotonic() + KILL_SECONDS
+    for process in running:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(max(0.0, deadline - time.monotonic()))
+        process.kill()
+        process.wait()
 
 
 class Signals:
-    """Signals as loop events: SIGTERM and SIGINT request a stop, SIGCHLD reports that a worker may have ended."""
+    """Signals as loop events: SIGTERM and SIGINT request a stop, SIGCHLD reports that a process may have ended."""
 
     def __init__(self) -> None:
         self._arrived: set[int] = set()

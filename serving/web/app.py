@@ -13,12 +13,13 @@ from serving.access import RULES, Policy
 from serving.access.checks import Access
 from serving.explain import Explainer
 from serving.explain.narrative import ExplanationJobs
+from serving.explain.worker import LocalExplanations
 from serving.forecast_log.latest import LatestForecasts
 from serving.history import KnownTables
 from serving.predict import Batcher
 from serving.web.asked_names import AskedNames
 from serving.web.declared import require_rules
-from serving.web.explaining import ExplanationQueue, drivers_of
+from serving.web.explaining import drivers_of
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from fastapi.telemetry import TelemetryConfig
     from starlette.types import ASGIApp
 
+    from serving.explain.worker import Explanations
     from serving.monitoring import Tracing
     from serving.predict import Predictor
     from serving.web.declared import RouteModule
@@ -139,8 +141,21 @@ def _front(
     return HostCheck(shed, Hosts.of(configured), configured.access_log, configured.slow_ms)
 
 
-def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None = None) -> None:
-    """Attach a predictor to an application."""
+def put_in_service(
+    app: FastAPI,
+    predictor: "Predictor",
+    batcher: Batcher | None = None,
+    explanations: "Explanations | None" = None,
+) -> None:
+    """Attach a predictor to an application.
+
+    Parameters
+    ----------
+    batcher
+        Forecasts in batches; by default one with the usual bounds.
+    explanations
+        Answer questions about forecasts; by default they are computed in a thread of this process.
+    """
     app.state.predictor = predictor
     app.state.asked_names = AskedNames(predictor)
     app.state.access = Access(predictor.logged.configured)
@@ -148,8 +163,9 @@ def put_in_service(app: FastAPI, predictor: "Predictor", batcher: Batcher | None
     app.state.hub = Hub(predictor.logged.configured)
     app.state.latest = LatestForecasts(predictor.logged.configured, predictor.logged)
     app.state.history = KnownTables(app.state.latest.lake)
-    app.state.explainer = Explainer(app.state.latest.lake, predictor.champions)
-    app.state.explanations = ExplanationQueue()
+    app.state.explanations = explanations or LocalExplanations(
+        Explainer(app.state.latest.lake, predictor.champions), predictor.market
+    )
     app.state.explanation_jobs = ExplanationJobs(
         predictor.logged.configured,
         app.state.latest.lake,

@@ -6,7 +6,6 @@ from feature_repo.targets import FORECAST_V2
 from lake.errors import UnknownNameError
 from serving import api
 from serving.api.explanations import Change, CounterfactualRequest
-from serving.explain import counterfactual_answer
 from serving.web.explaining import changed
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ async def of_own_values(state: "State", prediction_id: str, values: "Mapping[str
     """
     changes = {name: Change(to=value) for name, value in values.items()}
     question = CounterfactualRequest(prediction_id=prediction_id, changes=changes)
-    found, is_cached = await changed(state, question)
-    answer = counterfactual_answer(found, state.predictor.market, is_cached=is_cached)
+    answer = await changed(state, question)
     assert answer.changed is not None
     assert answer.delta is not None
     return api.OwnValuesForecast(

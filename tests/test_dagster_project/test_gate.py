@@ -9,7 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
-from dagster_project.servers.uis import credentials, private_folder
+from dagster_project.servers.uis import credentials
 from dagster_project.servers.uis.gate import Gate
 from dagster_project.servers.uis.kernel import write_spec
 from lake.errors import ConfigError
@@ -197,24 +197,6 @@ def test_the_secret_of_the_link_is_not_left_to_children(monkeypatch):
     assert credentials.take_link_secret() == LINK
     with pytest.raises(ConfigError, match="quantlake ui"):
         credentials.take_link_secret()
-
-
-def test_sockets_lie_where_nobody_else_can_enter(tmp_path, monkeypatch):
-    near = Settings(home=tmp_path / "h")
-    far = Settings(home=tmp_path / ("h" * 100))
-    monkeypatch.setattr(private_folder, "LONGEST", len(str(tmp_path)) + 10)
-    monkeypatch.setattr(private_folder.tempfile, "gettempdir", lambda: str(tmp_path))
-    folders = [private_folder.socket_folder(each) for each in (near, far)]
-    assert folders[0].is_relative_to(near.home)
-    assert folders[1].parent == tmp_path
-    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
-    folders[1].chmod(0o755)
-    with pytest.raises(ConfigError, match="expected user"):
-        private_folder.socket_folder(far)
-    folders[1].rmdir()
-    folders[1].symlink_to(tmp_path)
-    with pytest.raises(ConfigError, match="expected user"):
-        private_folder.socket_folder(far)
 
 
 def test_kernels_come_without_the_debugger(tmp_path):

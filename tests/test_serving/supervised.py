@@ -1,8 +1,9 @@
 """An endpoint for the tests of the supervisor: real processes and sockets, and workers that start at once.
 
-``supervised.py supervise`` is a supervisor of such workers, ``supervised.py parent`` a process that starts one, and
-``supervised.py worker SOCKET`` a worker: it answers each byte with its process id. With ``ORPHAN`` in the environment
-a worker does not notice the end of its parent, with ``SICK`` it ends at once.
+``supervised.py supervise`` is a supervisor of such workers, ``supervised.py parent`` a process that starts one,
+``supervised.py worker SOCKET`` a worker: it answers each byte with its process id, and ``supervised.py explaining`` the
+process that would compute explanations. With ``ORPHAN`` in the environment a worker does not notice the end of its
+parent, with ``SICK`` it ends at once.
 """
 
 import os
@@ -42,9 +43,13 @@ def main() -> int:
 
         end_with_parent()
         with pidfile.held(settings()):
-            return Supervisor(settings(), command=(*THIS, "worker")).run()
+            return Supervisor(settings(), command=(*THIS, "worker"), explaining=(*THIS, "explaining")).run()
     if "ORPHAN" not in os.environ:
         end_with_parent()
+    if what == "explaining":
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        while True:
+            signal.pause()
     if "SICK" in os.environ:
         return 3
     return work(socket.socket(fileno=int(sys.argv[2])))

@@ -33,10 +33,10 @@ from serving.api.explanations import (
 )
 from serving.client import Client
 from serving.engines import BACKGROUND_FILE, SIGNATURE_FILE, Bundle
+from serving.explain.worker.turns import ExplanationQueue
 from serving.predict import Predictor
 from serving.replay import counts, replay
 from serving.web.app import build_app
-from serving.web.explaining import ExplanationQueue
 from serving.web.routes.forecasts import beside
 from support.clients import client_of, headers_of
 from support.receipts import Home
@@ -116,7 +116,8 @@ def test_a_line_says_how_faithful_it_is(http: TestClient, forecast: PredictAnswe
         (EXPLAIN, {"prediction_id": "0" * 32}, 404, "unknown-prediction"),
         (EXPLAIN, {"prediction_id": "no id"}, 404, "unknown-prediction"),
         (EXPLAIN, {}, 422, "invalid-request"),
-        (EXPLAIN, {"prediction_id": "0" * 32, "method": "integrated_gradients"}, 422, "invalid-request"),
+        (EXPLAIN, {"prediction_id": "0" * 32, "method": "integrated_gradients"}, 404, "unknown-prediction"),
+        (EXPLAIN, {"prediction_id": "0" * 32, "method": "anchors"}, 422, "invalid-request"),
         (CHANGE, {"prediction_id": "0" * 32, "changes": {"rsi_14": {"to": 1.0}}}, 404, "unknown-prediction"),
         (CHANGE, {"prediction_id": "0" * 32, "changes": {"rsi_14": {}}}, 422, "invalid-request"),
         (CHANGE, {"prediction_id": "0" * 32}, 422, "invalid-request"),
@@ -242,20 +243,23 @@ def test_a_question_whose_turn_does_not_come_is_refused_and_the_next_one_is_answ
         ended.wait()
         return "first"
 
-    async def ask() -> tuple[str, str]:
-        queue = ExplanationQueue(queue_seconds=0.05)
+    async def ask() -> tuple[str, str, str]:
+        queue = ExplanationQueue()
         first = asyncio.create_task(queue.compute(lasting))
         await asyncio.to_thread(begun.wait)
         try:
             with pytest.raises(OverloadedError, match=r"computed for 0.05 s"):
-                await asyncio.wait_for(queue.compute(lambda: "second"), PATIENCE_SECONDS)
+                await asyncio.wait_for(queue.compute(lambda: "second", 0.05), PATIENCE_SECONDS)
+            with pytest.raises(OverloadedError, match=r"computed for 0.06 s"):
+                await asyncio.to_thread(queue.compute_for_thread, lambda: "second", 0.06)
         finally:
             ended.set()
         answers = await first, await queue.compute(lambda: "third")
+        last = await asyncio.to_thread(queue.compute_for_thread, lambda: "fourth", PATIENCE_SECONDS)
         queue.close()
-        return answers
+        return *answers, last
 
-    assert asyncio.run(ask()) == ("first", "third")
+    assert asyncio.run(ask()) == ("first", "third", "fourth")
 
 
 class Occupied:
@@ -269,7 +273,7 @@ class Occupied:
     def add_routes(self, app: FastAPI) -> None:
         @app.post(f"{PUBLIC}/occupied")
         async def occupied(request: Request) -> str:
-            return str(await request.app.state.explanations.compute(self.work))
+            return str(await request.app.state.explanations.queue.compute(self.work))
 
     def work(self) -> str:
         self.begun.set()
@@ -282,7 +286,6 @@ def test_while_one_is_computed_others_are_turned_away_and_known_ones_are_answere
 ) -> None:
     occupied = Occupied()
     busy = build_app(app.state.predictor, added=(occupied,))
-    busy.state.explanations = ExplanationQueue(queue_seconds=0.05)
     known = {"prediction_id": forecast.prediction_id, "quantile": "p90"}
     with served(busy) as address, httpx.Client(base_url=address, headers=headers_of(mine.settings)) as http:
         assert http.post(EXPLAIN, json=known).status_code == 200

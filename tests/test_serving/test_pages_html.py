@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from lake.clock import FixedClock
+from lake.ledger import TrialLedger, families_of
 from lake.tables import BARS, FORECASTS, OUTCOMES, REGIMES, SELECTIONS
 from lake.universe import SYMBOLS
 from serving import history
@@ -20,6 +21,7 @@ from serving.pages.app import build_dashboard
 from serving.pages.dashboard import Dashboard
 from serving.pages.rendering import TEMPLATES
 from support.dashboard import Page, log_in, log_in_as_owner, visiting
+from support.trials import scored_trials
 
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC")
 XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -318,3 +320,16 @@ def test_the_symbol_page_with_all_that_it_loads_is_small(visitor):
             assert part.status_code == 200, path
             size += sum(map(len, part.iter_raw()))
     assert size <= 250_000
+
+
+def test_the_page_of_a_model_says_how_many_trials_stand_behind_its_score(visitor, watched_home):
+    family = "ridge, forecast_v2, 1 session"
+    assert "the trial ledger is empty" in visitor.get("/models/ridge").text
+    TrialLedger(watched_home.lake, watched_home.clock.now()).record(scored_trials(family, 4, watched_home.clock.now()))
+    (line,) = [one["text"] for one in page(visitor, "/models/ridge").elements if one.get("id") == "trials"]
+    (found,) = families_of(watched_home.lake, watched_home.clock.now(), [family])
+    assert line == str(found)
+    assert line.startswith(f"{family}: 5 trials, 1 of them failed; the best has a Sharpe ratio of")
+    assert "no trial is in the ledger" in visitor.get("/models/ridge?horizon=5").text
+    before = watched_home.clock.now().date().replace(day=3)
+    assert "the trial ledger is empty" in visitor.get(f"/models/ridge?as_of={before}").text

@@ -64,10 +64,18 @@ def is_gone(process):
 
 
 def workers(process):
+    return children(process, "worker")
+
+
+def explaining(process):
+    return children(process, "explaining")
+
+
+def children(process, what):
     found = []
     for one in tree(process):
         with suppress(psutil.Error):
-            if "worker" in one.cmdline():
+            if what in one.cmdline():
                 found.append(one)
     return found
 
@@ -116,6 +124,15 @@ def test_a_dead_worker_is_replaced_and_the_other_answers_meanwhile(configured):
             with connected(configured) as connection:
                 assert asked(connection) != dead.pid
         assert other.pid in answering(configured)
+
+
+def test_the_dead_process_that_computes_explanations_is_replaced_and_the_workers_answer(configured):
+    with started(configured) as process:
+        both = answering(configured)
+        dead = until(lambda: explaining(process))[0]
+        dead.kill()
+        until(lambda: any(one.pid != dead.pid for one in explaining(process)), seconds=60)
+        assert {one.pid for one in workers(process)} == both
 
 
 def test_connections_wait_for_the_next_worker_where_there_is_no_other(configured):

@@ -10,8 +10,8 @@ from benchmarks import canary
 from lake.clock import FixedClock
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import FORECASTS, OUTCOMES, PROMOTIONS
-from serving.deployment import read_deployment, roll_back_canary
+from lake.tables import FORECASTS, OUTCOMES, PROMOTIONS, TRIAL_GAINS, TRIAL_LEDGER
+from serving.deployment import read_deployment, roll_back_canary, verdict
 from serving.deployment.record import Challenger, Deployment, Release, write_deployment
 from serving.deployment.verdict import SessionPair, judge_challenger, paired_losses
 
@@ -281,3 +281,22 @@ def test_what_has_not_matured_says_nothing(settings, lake):
 
 def test_with_nothing_on_trial_nothing_is_judged(settings, lake):
     assert roll_back_canary(lake, settings, NOW).skipped
+
+
+def test_a_challenger_is_a_trial_of_the_ledger_before_it_is_judged(settings, lake, monkeypatch):
+    on_trial(settings)
+    assert roll_back_canary(lake, settings, NOW).rows == 1
+    assert not lake.exists(TRIAL_LEDGER), "no pair has matured"
+    canary_says(lake, 0.9, 40)
+    for _ in range(2):
+        roll_back_canary(lake, settings, NOW)
+        row = lake.read(TRIAL_LEDGER).row(0, named=True)
+        assert (row["family"], row["kind"], row["sessions"]) == ("lstm, forecast_v2, 1 session", "challenger", 40)
+    pairs = paired_losses(lake, NOW, read_deployment(settings).challengers[0])
+    gains = lake.read(TRIAL_GAINS).sort("event_time")["gain"]
+    np.testing.assert_allclose(gains, pairs["champion"] - pairs["challenger"])
+    monkeypatch.setattr(verdict, "verdict_on", lambda *_: pytest.fail("judged"))
+    on_trial(settings, since=START + timedelta(days=5))
+    with pytest.raises(pytest.fail.Exception, match="judged"):
+        roll_back_canary(lake, settings, NOW)
+    assert lake.read(TRIAL_LEDGER)["trial_id"].n_unique() == 2, "a trial that began anew is another one"

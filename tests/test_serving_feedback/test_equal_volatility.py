@@ -1,12 +1,15 @@
 """The pool at equal volatility: worked by hand, causal, paid for, and without a reward for exposure."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lake.ledger import TrialLedger
+from lake.store import Lake
 from serving.strategies import PaperReturns, at_equal_volatility
 from serving.strategies.comparison import compare
 from serving.strategies.equal_volatility import MOST_SCALE, STARTING_DEVIATION, scales
@@ -49,15 +52,17 @@ def test_strategies_that_differ_by_exposure_alone_have_equal_volatility_and_retu
     assert np.ptp(net[300:].mean(axis=0)) > 5e-4, "before, exposure alone was rewarded"
 
 
-def test_exposure_alone_is_no_longer_the_best_in_hindsight() -> None:
+def test_exposure_alone_is_no_longer_the_best_in_hindsight(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     market_alone = market(750, seed=2)
     skilled = 0.25 * (market_alone + 0.001 + 0.002 * rng.standard_normal(750))
     declared = paper(np.stack([market_alone, skilled], axis=1), np.array([1.0, 0.25]))
-    named = [
-        next(str(row["name"]) for row in compare(returns, returns.known[-1], SelectionRule(draws=200), ()).figures[3:])
+    rule, ledger = SelectionRule(draws=200), TrialLedger(Lake(tmp_path), declared.known[-1])
+    compared = [
+        compare(returns, returns.known[-1], rule, (), ledger=ledger)
         for returns in (declared, at_equal_volatility(declared))
     ]
+    named = [next(str(row["name"]) for row in found.figures[3:]) for found in compared]
     assert named == ["best in hindsight (s0)", "best in hindsight (s1)"]
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConfigError, ConflictError, LookAheadError, NotReadyError
+from lake.ledger import TrialLedger, families_of
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS
+from lake.tables import REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS, STRATEGY_RETURNS, TRIAL_GAINS, TRIAL_LEDGER
 from serving.backfill import replay_forecasts
 from serving.outcomes import update_strategy_returns
 from serving.strategies import KNOWN_REGIMES, at_equal_volatility, update_assignments, update_selections
@@ -218,9 +219,9 @@ def test_a_null_twin_has_the_same_sessions_and_no_edge() -> None:
     assert run(twin).e_values.max() < 20 < run(returns).e_values.max()
 
 
-def test_the_comparison_stands_beside_its_rivals() -> None:
+def test_the_comparison_stands_beside_its_rivals(tmp_path: Path) -> None:
     returns = world(4, 150, seed=8, edge=0.003)
-    found = compare(returns, returns.known[-1], RULE, REGIME_NAMES)
+    found = compare(returns, returns.known[-1], RULE, REGIME_NAMES, ledger=TrialLedger(Lake(tmp_path), DEMO_START))
     figures = {str(row["name"]): row for row in found.figures}
     best = f"best in hindsight (s{returns.net.sum(axis=0).argmax()})"
     assert set(figures) == {
@@ -273,7 +274,8 @@ def test_the_tables_are_decided_and_shown_at_equal_volatility(
     declared = paper_returns_of(lake.read(STRATEGY_RETURNS))
     scaled = at_equal_volatility(declared)
     assert not np.allclose(scaled.net, declared.net)
-    assert report.details["comparison"] == compare(scaled, clock.now(), RULE, KNOWN_REGIMES).figures
+    ledger = TrialLedger(lake, clock.now())
+    assert report.details["comparison"] == compare(scaled, clock.now(), RULE, KNOWN_REGIMES, ledger=ledger).figures
     last = select(scaled, clock.now(), RULE, KNOWN_REGIMES).decisions[-1]
     stored = lake.read(SELECTIONS).filter(event_time=last.session, regime=last.regime)
     assert stored["probabilities"].item().to_list() == list(last.probabilities)
@@ -309,3 +311,37 @@ def test_strategies_are_compared_on_the_sessions_all_of_them_have(earned: Lake) 
     )
     with pytest.raises(NotReadyError, match="No session has a return of every strategy yet"):
         paper_returns_of(rows.clear())
+
+
+def test_strategies_on_paper_and_ways_to_use_the_pool_are_trials_of_one_family(
+    made_market: Lake, engines, closes, settings: Settings, tmp_path: Path, copy_lake: Callable[[Lake, Path], Lake]
+) -> None:
+    lake = copy_lake(made_market, tmp_path / "trials" / "tables")
+    replay_forecasts(lake, engines, FixedClock(DEMO_START), sessions=25)
+    for close in (closes[-8], closes[-7], DEMO_START, DEMO_START):
+        update_strategy_returns(lake, FixedClock(close))
+        update_selections(lake, settings, FixedClock(close))
+    rows = lake.read(TRIAL_LEDGER).sort("event_time").unique(["trial_id"], keep="last")
+    assert set(rows.select("kind", "subject").iter_rows()) == {
+        *(("strategy", name) for name in ("naive", "buy_and_hold", "ridge")),
+        *(("selection", name) for name in ("selection", "selection without proof", "equal weights")),
+    }
+    (family,) = families_of(lake, DEMO_START)
+    assert (family.family, family.trials, family.failed) == ("strategies on paper", 6, 0)
+    own = rows.filter(pl.col("subject") == "ridge")["trial_id"].item()
+    gains = lake.read(TRIAL_GAINS, where=pl.col("trial_id") == own).sort("event_time")
+    earned = lake.read(STRATEGY_RETURNS, where=pl.col("strategy") == "ridge").sort("event_time")
+    assert gains.select("event_time", "gain").equals(earned.select("event_time", gain="net_return"))
+    assert rows.filter(pl.col("subject") == "naive")["sharpe"].to_list() == [None], "cash has no ratio, and counts"
+
+
+def test_no_figure_of_the_selection_is_told_that_is_not_in_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError("the disk is full")
+
+    returns, ledger = world(4, 60, seed=8), TrialLedger(Lake(tmp_path), DEMO_START)
+    monkeypatch.setattr(TrialLedger, "record", refuse)
+    with pytest.raises(OSError, match="the disk is full"):
+        compare(returns, returns.known[-1], RULE, REGIME_NAMES, ledger=ledger)

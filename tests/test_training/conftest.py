@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,17 +10,26 @@ import pytest
 
 from feature_repo.targets import FORECAST_V2, HORIZONS
 from lake.calendars import session_closes
+from lake.ledger import TrialLedger
+from lake.store import Lake
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment
 from training.models.volatility import NaiveForecaster
 
 MakeWindows = Callable[..., WindowSet]
+NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
 def make_windows() -> MakeWindows:
     """Return a maker of windows over consecutive sessions: seeded noise, and as much signal as is asked for."""
     return _make
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> TrialLedger:
+    """Return an empty trial ledger."""
+    return TrialLedger(Lake(tmp_path / "tables"), NOW, data="rows", code="code")
 
 
 @pytest.fixture(scope="session")

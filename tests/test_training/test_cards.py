@@ -14,6 +14,7 @@ from pydantic import Field
 
 from feature_repo.online import BlendWeights
 from lake.errors import ConfigError, ModelError, UnknownNameError
+from lake.ledger import TrialLedger
 from serving.strategies import document, pool
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment
@@ -163,24 +164,23 @@ def test_the_strategies_of_the_service_are_those_of_the_cards() -> None:
 
 
 def test_a_model_from_outside_is_searched_fitted_and_kept(
-    parts: tuple[WindowSet, WindowSet], outside: Experiment, tmp_path: Path
+    parts: tuple[WindowSet, WindowSet], outside: Experiment, ledger: TrialLedger, tmp_path: Path
 ) -> None:
     assert outside.tuned == ("convolution",)
     assert outside.parameters_of("convolution") == {"channels": 4, "learning_rate": 0.01, "weight_decay": 0.0}
     with pytest.raises(ConfigError, match="'channels'"):
         parse_experiment({"parameters": {"convolution": {"chanels": 2}}})
-    found = search_parameters("convolution", *parts, outside, tmp_path)
+    found = search_parameters("convolution", *parts, outside, tmp_path, ledger=ledger)
     assert (found.trials, found.parameters.keys()) == (3, {"channels", "learning_rate", "weight_decay"})
     fitted = fit_model("convolution", *parts, outside, found.parameters)
     again = load_fitted(save_fitted(fitted, tmp_path / "fitted"))
     np.testing.assert_array_equal(again.predict(parts[1].x), fitted.predict(parts[1].x))
 
 
-def test_a_model_from_outside_is_judged(outside: Experiment, make_windows: Any) -> None:
+def test_a_model_from_outside_is_judged(outside: Experiment, ledger: TrialLedger, make_windows: Any) -> None:
     windows = make_windows(start=datetime(2007, 6, 1, tzinfo=UTC), end=datetime(2011, 12, 30, tzinfo=UTC), symbols=2)
-    table = score_folds(
-        list(forecast_folds(windows, outside, {})), experiment="outside", known_time=datetime(2012, 1, 1, tzinfo=UTC)
-    )
+    forecasts = forecast_folds(windows, outside, {}, ledger=ledger)
+    table = score_folds(forecasts, experiment="outside", known_time=datetime(2012, 1, 1, tzinfo=UTC))
     assert set(table["model"]) == {"naive", "convolution"}
     assert table.filter(table["model"] == "convolution")["pinball_loss"].null_count() == 0
 

@@ -9,6 +9,8 @@ import pytest
 
 from feature_repo.targets import QUANTILES
 from lake.errors import LookAheadError
+from lake.ledger import TrialLedger
+from lake.store import Lake
 from lake.tables import EVALUATIONS
 from training.data import Split, WindowSet, walk_forward
 from training.experiments import Experiment
@@ -40,8 +42,9 @@ def quick(tiny: Experiment) -> Experiment:
 
 
 @pytest.fixture(scope="module")
-def forecasts(market: WindowSet, quick: Experiment) -> list[FoldForecast]:
-    return list(forecast_folds(market, quick, {}))
+def forecasts(market: WindowSet, quick: Experiment, tmp_path_factory: pytest.TempPathFactory) -> list[FoldForecast]:
+    ledger = TrialLedger(Lake(tmp_path_factory.mktemp("judged")), NOW)
+    return forecast_folds(market, quick, {}, ledger=ledger)
 
 
 def table_of(forecasts: list[FoldForecast], stride: int = 10) -> pl.DataFrame:
@@ -144,7 +147,7 @@ def test_overlapping_outcomes_lower_the_t_value_of_long_horizons_only(forecasts:
 
 
 def test_a_split_that_leaks_stops_the_judgement(
-    market: WindowSet, quick: Experiment, monkeypatch: pytest.MonkeyPatch
+    market: WindowSet, quick: Experiment, ledger: TrialLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def leaking(keys: pl.DataFrame, experiment: Experiment) -> list[Split]:
         split = walk_forward(keys, experiment)[0]
@@ -152,17 +155,17 @@ def test_a_split_that_leaks_stops_the_judgement(
 
     monkeypatch.setattr(evaluate, "walk_forward", leaking)
     with pytest.raises(LookAheadError, match="valid labels end at or after the test"):
-        next(forecast_folds(market, quick, {}))
+        forecast_folds(market, quick, {}, ledger=ledger)
 
 
 def test_what_comes_after_a_fold_changes_nothing_said_in_it(
-    market: WindowSet, quick: Experiment, forecasts: list[FoldForecast]
+    market: WindowSet, quick: Experiment, forecasts: list[FoldForecast], ledger: TrialLedger
 ) -> None:
     later = (market.keys["event_time"] >= datetime(2010, 1, 1, tzinfo=UTC)).to_numpy()
     other = WindowSet(
         np.where(later[:, None, None], -market.x, market.x), np.where(later[:, None], 9, market.y), market.keys
     )
-    again = list(forecast_folds(other, quick, {}))
+    again = forecast_folds(other, quick, {}, ledger=ledger)
     for before, after in zip(forecasts[:2], again[:2], strict=True):
         assert before.fold == after.fold == "2009"
         np.testing.assert_array_equal(before.quantiles, after.quantiles)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lake.errors import ConfigError, ModelError, NotReadyError, UnknownNameError
+from lake.ledger import TrialLedger
 from training.data import WindowSet, fit_scaler
 from training.experiments import Experiment
 from training.fit import Fitted, fit_best, fit_model, load_fitted, save_fitted
@@ -132,10 +133,12 @@ def test_the_callers_threads_and_random_state_are_left_alone(
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_of_several_seeds_the_best_on_validation_is_kept(parts: tuple[WindowSet, WindowSet], tiny: Experiment) -> None:
+def test_of_several_seeds_the_best_on_validation_is_kept(
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, ledger: TrialLedger
+) -> None:
     many = tiny.model_copy(update={"seeds": (1, 2, 3)})
     worth = {seed: min(fit_model("lstm", *parts, tiny, seed=seed).history) for seed in many.seeds}
-    assert fit_best("lstm", *parts, many).seed == min(worth, key=lambda seed: worth[seed])
+    assert fit_best("lstm", *parts, many, ledger=ledger).seed == min(worth, key=lambda seed: worth[seed])
 
 
 def test_a_loss_that_is_never_a_number_is_an_error(parts: tuple[WindowSet, WindowSet], tiny: Experiment) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lake.errors import LookAheadError
+from lake.ledger import TrialLedger
 from training.data import WindowSet, assert_learnt_before, champion_split, fit_scaler, walk_forward
 from training.experiments import Experiment
 from training.fit import Fitted, fit_best, fit_each_seed, fit_model, load_fitted, refit, save_fitted
@@ -86,28 +87,28 @@ def test_a_saved_model_says_what_it_learnt_from(fitted: Fitted, tmp_path: Any) -
 
 
 def test_every_seed_is_fitted_and_refitted_for_the_table_and_one_for_service(
-    parts: tuple[WindowSet, WindowSet], tiny: Experiment
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, ledger: TrialLedger
 ) -> None:
     many = tiny.model_copy(update={"seeds": (1, 2, 3)})
     judged = list(fit_each_seed("lstm", *parts, many))
     assert [fit.seed for fit in judged] == [1, 2, 3]
     assert {fit.learnt_from for fit in judged} == {sum(map(len, parts))}
     best = min(judged, key=lambda fit: fit.loss)
-    assert not differ(fit_best("lstm", *parts, many), best)
+    assert not differ(fit_best("lstm", *parts, many, ledger=ledger), best)
     assert len(list(fit_each_seed("ridge", *parts, many))) == 1
 
 
 def test_a_seed_whose_forecasts_do_not_vary_is_served_only_where_none_varies(
-    parts: tuple[WindowSet, WindowSet], tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, ledger: TrialLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = tiny.model_copy(update={"seeds": (1, 2, 3)})
     losses = {seed: min(fit_model("lstm", *parts, tiny, seed=seed).history) for seed in many.seeds}
     best, second, _ = sorted(losses, key=lambda seed: losses[seed])
     real = Fitted.variation
     monkeypatch.setattr(Fitted, "variation", lambda fit, x: FLAT if fit.seed == best else real(fit, x))
-    assert fit_best("lstm", *parts, many).seed == second
+    assert fit_best("lstm", *parts, many, ledger=ledger).seed == second
     monkeypatch.setattr(Fitted, "variation", lambda *_: FLAT)
-    assert fit_best("lstm", *parts, many).seed == best
+    assert fit_best("lstm", *parts, many, ledger=ledger).seed == best
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +119,7 @@ def market(make_windows: Any) -> WindowSet:
 
 @pytest.mark.parametrize("name", ["ridge", "lstm"])
 def test_no_fit_of_a_fold_learns_from_a_label_that_ends_in_its_test(
-    market: WindowSet, tiny: Experiment, name: str, monkeypatch: pytest.MonkeyPatch
+    market: WindowSet, tiny: Experiment, ledger: TrialLedger, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = tiny.model_copy(update={"models": ("naive", name)})
     split = walk_forward(market.keys, one)[0]
@@ -128,7 +129,7 @@ def test_no_fit_of_a_fold_learns_from_a_label_that_ends_in_its_test(
         assert_learnt_before(split, fit.learnt_until)
     monkeypatch.setattr("training.fit.fit_each_seed", lambda *_: fit_each_seed(name, train, valid.joined(test), one))
     with pytest.raises(LookAheadError, match=r"Split 2009: a model learnt from a label that ends on 20"):
-        next(forecast_folds(market, one, {}))
+        forecast_folds(market, one, {}, ledger=ledger)
 
 
 def test_a_champion_may_learn_from_what_is_known_at_the_end_of_knowledge_and_no_later(
@@ -175,7 +176,7 @@ def test_a_refit_that_no_longer_varies_is_not_taken(
 
 
 def test_a_fit_that_does_not_vary_is_not_fitted_again(
-    parts: tuple[WindowSet, WindowSet], tiny: Experiment, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[WindowSet, WindowSet], tiny: Experiment, ledger: TrialLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is refused whatever its weights; a network without a learning rate says the same of every window."""
     still = tiny.parameters_of("tft") | {"learning_rate": 1e-9}
@@ -184,7 +185,7 @@ def test_a_fit_that_does_not_vary_is_not_fitted_again(
     trained: list[int] = []
     monkeypatch.setattr("training.fit.fit.train_for", lambda *_: trained.append(1))
     assert refit(flat, *parts, tiny) is flat
-    assert fit_best("tft", *parts, tiny, still).learnt_until == parts[0].keys["label_end"].max()
+    assert fit_best("tft", *parts, tiny, still, ledger=ledger).learnt_until == parts[0].keys["label_end"].max()
     assert not trained
 
 

@@ -3,6 +3,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from lake.errors import ModelError, UnknownNameError
+from lake.ledger import TrialLedger
+from lake.store import Lake
 from support.waiting import until
+from training import fit
 from training.data import WindowSet
 from training.experiments import Experiment, parse_experiment
-from training.fit import Fitted, fit_model, search_parameters
+from training.fit import Fitted, SearchResult, fit_model
 from training.fit.study import DATABASE, JOURNAL, SharedStudy
 from training.models import Variation
 
@@ -22,12 +26,23 @@ DEADLINE_SECONDS = 240.0
 """Far more than a worker needs on a busy machine."""
 FLAT = Variation((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
 HERE = Path(__file__).parent
+NOW = datetime(2012, 12, 31, 21, tzinfo=UTC)
 WORKER = HERE / "search_worker.py"
 
 
 @pytest.fixture(scope="module")
 def parts(make_windows: Any) -> tuple[WindowSet, WindowSet]:
     return make_windows(signal=0.5, seed=1), make_windows(signal=0.5, seed=2)
+
+
+def ledger_in(folder: Path) -> TrialLedger:
+    return TrialLedger(Lake(folder / "tables"), NOW, data="rows", code="code")
+
+
+def search_parameters(
+    name: str, train: WindowSet, valid: WindowSet, experiment: Experiment, folder: Path, **named: Any
+) -> SearchResult:
+    return fit.search_parameters(name, train, valid, experiment, folder, ledger=ledger_in(folder), **named)
 
 
 def with_trials(experiment: Experiment, trials: int, **more: object) -> Experiment:

@@ -21,7 +21,7 @@ from lake.errors import ConfigError, DamagedFileError, DamagedTableError, LookAh
 from lake.report import Report
 from lake.settings import Settings
 from lake.store import Lake
-from lake.tables import BARS, EVALUATIONS, LABELS, VERDICTS
+from lake.tables import BARS, EVALUATIONS, LABELS, TRIAL_LEDGER, VERDICTS
 from lake.universe import MARKET
 from training import stages
 from training.data import champion_split
@@ -254,6 +254,25 @@ def test_a_run_says_its_data_its_code_and_its_trials(world: World, reports: list
         == f"/experiments/{run.info.experiment_id}/runs?workflowType=machine_learning"
     )
     assert runs_page(world.settings, "of another name") == "/experiments"
+
+
+def test_every_score_of_a_training_is_in_the_ledger_and_in_the_report_of_the_evaluation(
+    world: World, reports: list[Report]
+) -> None:
+    rows = world.lake.read(TRIAL_LEDGER)
+    networks = [name for name, card in MODELS.items() if card.is_network]
+    counts = dict(rows.group_by("kind").len().iter_rows())
+    assert counts == {
+        "search": len(networks) * world.experiment.search.trials * 2,
+        "walk_forward": (len(MODELS) - 1) * 2,
+        "seed_choice": len(networks) * 2,
+    }
+    assert set(rows["code_version"]) == {workspace.code_fingerprint()}
+    assert {json.loads(text)["labels"] for text in rows["table_versions"]} == {reports[0].details["versions"]["labels"]}
+    sentences = reports[2].details["trial_ledger"]
+    assert len(sentences) == (len(MODELS) - 1) * 2
+    assert any(text.startswith("lstm, forecast_v2, 5 sessions: 3 trials") for text in sentences)
+    assert all(text.endswith("last test interval opened once") for text in sentences)
 
 
 def test_done_again_nothing_is_done_and_the_reason_said(world: World, reports: list[Report]) -> None:

@@ -5,7 +5,8 @@
 - `list_experiments`, `load_experiment`, `parse_experiment`: the named ones, one of them, one from plain values
 - `experiment_of`, `fit_to_bars`, `fit_to_history`: the one in force for a market, as it fits the length of its history
 - `TrainingPlan`, `plan_training`: what a training would do and how long, before it does it
-- `Workspace`, `content_fingerprint`: the folder that the products of one training lie in, and what names it
+- `Workspace`, `content_fingerprint`, `code_fingerprint`: the folder that the products of one training lie in, and what
+  names it
 """
 
 from training.experiments.config import (
@@ -20,7 +21,7 @@ from training.experiments.config import (
 )
 from training.experiments.fitting import experiment_of, fit_to_bars, fit_to_history
 from training.experiments.plan import TrainingPlan, plan_training
-from training.experiments.workspace import Workspace, content_fingerprint
+from training.experiments.workspace import Workspace, code_fingerprint, content_fingerprint
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "Experiment",
@@ -38,4 +39,5 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "plan_training",
     "Workspace",
     "content_fingerprint",
+    "code_fingerprint",
 ]

@@ -27,8 +27,8 @@ from training.models import MODELS
 SOURCES = ("data", "fit", "judge", "models")
 """Folders of this room whose code decides what comes out of a training."""
 
-WITHOUT = ("leak_subjects.py", "plots.py")
-"""Their modules that decide nothing: checks and pictures."""
+WITHOUT = ("leak_subjects.py", "plots.py", "recorded.py")
+"""Their modules that decide nothing: checks, pictures, and what is written into the trial ledger."""
 
 LIBRARIES = ("numpy", "optuna", "pytorch-lightning", "torch")
 """Libraries whose numbers may change with their version, besides those that cards name."""

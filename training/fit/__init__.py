@@ -7,7 +7,8 @@
 - `threads`: how many threads torch computes with
 """
 
-from training.fit.fit import fit_best, fit_each_seed, fit_model, refit, threads
+from training.fit.best import fit_best
+from training.fit.fit import fit_each_seed, fit_model, refit, threads
 from training.fit.fitted import Fitted, load_fitted, save_fitted
 from training.fit.search import SearchResult, search_parameters
 

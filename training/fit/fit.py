@@ -136,30 +136,14 @@ def fit_each_seed(
     parameters: Mapping[str, Any] | None = None,
 ) -> Iterator[Fitted]:
     """Fit and refit a network once per seed; other models are fitted once."""
-    for fitted in _of_seeds(model, train, valid, experiment, parameters):
+    for fitted in fits_of_seeds(model, train, valid, experiment, parameters):
         yield refit(fitted, train, valid, experiment)
 
 
-def fit_best(
-    model: str,
-    train: WindowSet,
-    valid: WindowSet,
-    experiment: Experiment,
-    parameters: Mapping[str, Any] | None = None,
-) -> Fitted:
-    """Fit a network once per seed, and refit that with the lowest validation loss; other models are fitted once.
-
-    A seed whose forecasts do not vary over the validation windows is taken only where those of no other do.
-    """
-    fits = list(_of_seeds(model, train, valid, experiment, parameters))
-    varying = [fitted for fitted in fits if len(fits) > 1 and not fitted.variation(valid.x).is_constant]
-    best = min(varying or fits, key=lambda fitted: fitted.loss)
-    return refit(best, train, valid, experiment)
-
-
-def _of_seeds(
+def fits_of_seeds(
     model: str, train: WindowSet, valid: WindowSet, experiment: Experiment, parameters: Mapping[str, Any] | None
 ) -> Iterator[Fitted]:
+    """Fit a network once per seed, and any other model once; none of them is refitted."""
     chosen = None if parameters is None else dict(parameters)
     for seed in experiment.seeds if card_of(model).is_network else experiment.seeds[:1]:
         yield fit_model(model, train, valid, experiment, chosen, seed)

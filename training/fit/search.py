@@ -1,6 +1,7 @@
 """Look for parameters of a network with Optuna: poor trials are pruned, workers share a study, and none is lost."""
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,11 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from lake.errors import ModelError, UnknownNameError
+from lake.ledger import TrialLedger
 from training.data import WindowSet
 from training.experiments import Experiment
 from training.fit.fit import fit_model
+from training.fit.recorded import ValidationTrials
 from training.models import MODELS, Choice, Dimension, card_of
 from training.tracking import Progress, no_progress
 
@@ -60,6 +63,7 @@ def search_parameters(
     experiment: Experiment,
     folder: Path,
     *,
+    ledger: TrialLedger,
     progress: Progress = no_progress,
     **intervals: int,
 ) -> SearchResult:
@@ -81,6 +85,9 @@ def search_parameters(
         `train_windows` only.
     folder
         Where the trials are kept.
+    ledger
+        Where each trial is recorded before its loss is told to the search: a complete one with its gains on naive per
+        session of the validation, a pruned, refused or failed one without.
     intervals
         ``heartbeat_seconds`` and ``grace_seconds``, see `training.fit.study`.
 
@@ -96,7 +103,9 @@ def search_parameters(
             "model with a parameter search", name, [model for model, card in MODELS.items() if card.space]
         )
     shared = _shared_study(name, experiment, folder, intervals)
-    objective = _objective(name, train.newest(experiment.search.train_windows), valid, experiment)
+    learnt = train.newest(experiment.search.train_windows)
+    trials = ValidationTrials("search", name, learnt, valid, experiment, _settings(experiment), ledger)
+    objective = _objective(name, learnt, valid, experiment, trials)
     ran = 0
 
     def done(trial: "optuna.trial.FrozenTrial") -> None:
@@ -110,6 +119,7 @@ def search_parameters(
         while len(shared.finished()) < shared.slots:
             if not shared.run_one(objective, done) and shared.others_run():
                 Event().wait(LOOK_SECONDS)
+    trials.taken_over(shared.finished(), experiment.seeds[0])
     return _result(name, shared, experiment, ran)
 
 
@@ -134,12 +144,19 @@ def _shared_study(name: str, experiment: Experiment, folder: Path, intervals: Ma
     )
 
 
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    """What decides the loss of a trial besides its parameters."""
+    of_search = experiment.search.model_dump(mode="json", include={"epochs", "train_windows"})
+    return {"search": of_search, "optimisation": experiment.optimisation.model_dump(mode="json")}
+
+
 def _objective(
-    name: str, train: WindowSet, valid: WindowSet, experiment: Experiment
+    name: str, train: WindowSet, valid: WindowSet, experiment: Experiment, trials: ValidationTrials
 ) -> "Callable[[optuna.Trial], float]":
     import optuna
 
     plan = experiment.optimisation.model_copy(update={"epochs": experiment.search.epochs})
+    seed = experiment.seeds[0]
 
     def objective(trial: "optuna.Trial") -> float:
         def watch(epoch: int, loss: float) -> None:
@@ -152,11 +169,14 @@ def _objective(
 
         drawn = {dimension.name: _draw(trial, dimension) for dimension in experiment.space_of(name)}
         parameters = experiment.parameters_of(name) | drawn
-        fitted = fit_model(name, train, valid, experiment, parameters, optimisation=plan, watch=watch)
-        variation = fitted.variation(valid.x)
-        if variation.is_constant:
-            trial.set_user_attr(CONSTANT, f"refused, its forecasts do not vary ({variation})")
-            raise optuna.TrialPruned
+        started = time.perf_counter()
+        with trials.failing(parameters, seed):
+            fitted = fit_model(name, train, valid, experiment, parameters, seed, optimisation=plan, watch=watch)
+            variation = fitted.variation(valid.x)
+            if variation.is_constant:
+                trial.set_user_attr(CONSTANT, f"refused, its forecasts do not vary ({variation})")
+                raise optuna.TrialPruned
+        trials.fitted([fitted], time.perf_counter() - started)
         return fitted.loss
 
     return objective

@@ -11,7 +11,9 @@
 - `plot_forecast_against_truth`, `plot_calibration`: pictures of one model's forecasts
 """
 
-from training.judge.evaluate import OVERALL, FoldForecast, forecast_folds, measures_of, score_folds
+from training.data import quantile_losses
+from training.judge.evaluate import forecast_folds, measures_of, score_folds
+from training.judge.fold_forecasts import OVERALL, FoldForecast
 from training.judge.metrics import (
     InformationCoefficient,
     coverage,
@@ -20,7 +22,6 @@ from training.judge.metrics import (
     information_coefficient,
     mean_absolute_error,
     pinball_loss,
-    quantile_losses,
     standard_error,
     t_value,
 )

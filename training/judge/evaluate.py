@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,67 +11,51 @@ import polars as pl
 
 from feature_repo.targets import FORECAST_V2, QUANTILES
 from lake.calendars import VENUE
-from lake.horizon_ends import bars_spanned
+from lake.ledger import TrialLedger
 from lake.tables import EVALUATIONS
-from training.data import WindowSet, assert_learnt_before, assert_no_overlap, walk_forward
+from training.data import (
+    Split,
+    WindowSet,
+    assert_learnt_before,
+    assert_no_overlap,
+    losses_by_session,
+    overlap_of,
+    walk_forward,
+)
 from training.experiments import Experiment
+from training.judge.fold_forecasts import OVERALL, FoldForecast, join_folds, of_seeds
 from training.judge.metrics import (
     coverage,
     hit_rate,
     information_coefficient,
     mean_absolute_error,
     pinball_loss,
-    quantile_losses,
     t_value,
 )
+from training.judge.recorded import open_last_interval, walk_forward_trials
 from training.models import BASELINE, card_of, variation_of
 from training.tracking import Measure, Progress, no_progress
-
-OVERALL = "overall"
-"""Name of the row that scores the forecasts of all folds together."""
 
 Parameters = Mapping[str, Mapping[str, Any]]
 """Parameters by model."""
 
 
-@dataclass(frozen=True)
-class FoldForecast:
-    """Forecasts of one model for one test interval.
-
-    Parameters
-    ----------
-    model, fold
-        Whose, and of which interval.
-    truth
-        The windows it was asked about.
-    quantiles
-        float32 ``[window, horizon, quantile]``.
-    seconds
-        How long fitting took.
-    seed
-        What the model drew its random numbers from; None where nothing is drawn.
-    """
-
-    model: str
-    fold: str
-    truth: WindowSet
-    quantiles: npt.NDArray[np.float32]
-    seconds: float = 0.0
-    seed: int | None = None
-
-    @property
-    def label(self) -> str:
-        """Which fit it is, for a reader."""
-        return f"{self.model} judged on {self.fold}" + ("" if self.seed is None else f", seed {self.seed}")
-
-
 def forecast_folds(
-    windows: WindowSet, experiment: Experiment, parameters: Parameters, *, progress: Progress = no_progress
-) -> Iterator[FoldForecast]:
-    """Fit every model before every test interval, and yield its forecasts for the interval.
+    windows: WindowSet,
+    experiment: Experiment,
+    parameters: Parameters,
+    *,
+    ledger: TrialLedger,
+    progress: Progress = no_progress,
+) -> list[FoldForecast]:
+    """Fit every model before every test interval, and return its forecasts for the interval.
 
     A network is fitted as it is for service, refit included, once per seed of the experiment; each seed's forecasts are
-    yielded by themselves. A fit whose forecasts do not vary is yielded like any other, and `progress` is told.
+    returned by themselves. A fit whose forecasts do not vary is returned like any other, and `progress` is told.
+
+    Nothing else makes forecasts for test intervals, so nothing that was judged is missing from the trial ledger: the
+    look at the last interval is written down before it, and each model, seed and horizon with its gains on naive per
+    session before the forecasts are returned.
 
     Parameters
     ----------
@@ -80,41 +63,43 @@ def forecast_folds(
         Everything known at the end of knowledge.
     parameters
         By model; the experiment's own where a model is missing.
+    ledger
+        Where the trials are recorded.
 
     Raises
     ------
     LookAheadError
         If a split lets a training label end at or after the start of its test, or a model learnt from one.
     """
+    splits = walk_forward(windows.keys, experiment)
+    open_last_interval(windows, experiment, splits[-1], ledger)
+    forecasts = [one for split in splits for one in _of_split(windows, split, experiment, parameters, progress)]
+    ledger.record(walk_forward_trials(forecasts, experiment, parameters))
+    return forecasts
+
+
+def _of_split(
+    windows: WindowSet, split: Split, experiment: Experiment, parameters: Parameters, progress: Progress
+) -> Iterator[FoldForecast]:
     from training.fit import fit_each_seed, threads
 
-    for split in walk_forward(windows.keys, experiment):
-        train, valid, test = windows.parts_of(split)
-        assert_no_overlap(split, train.keys, valid.keys)
-        for model in experiment.models:
+    train, valid, test = windows.parts_of(split)
+    assert_no_overlap(split, train.keys, valid.keys)
+    for model in experiment.models:
+        started = time.perf_counter()
+        for fitted in fit_each_seed(model, train, valid, experiment, parameters.get(model)):
+            seconds = time.perf_counter() - started
+            assert_learnt_before(split, fitted.learnt_until)
+            with threads(experiment.optimisation.threads):
+                quantiles = fitted.predict(test.x)
+            seed = fitted.seed if card_of(model).is_network else None
+            forecast = FoldForecast(model, split.name, test, quantiles, seconds, seed)
+            progress(f"{forecast.label}: fitted on {fitted.learnt_from:,} windows in {seconds:.1f} s")
+            variation = variation_of(quantiles, test.x, FORECAST_V2, test.horizons)
+            if variation.is_constant and not card_of(model).is_baseline:
+                progress(f"{forecast.label}: its forecasts do not vary ({variation})")
+            yield forecast
             started = time.perf_counter()
-            for fitted in fit_each_seed(model, train, valid, experiment, parameters.get(model)):
-                seconds = time.perf_counter() - started
-                assert_learnt_before(split, fitted.learnt_until)
-                with threads(experiment.optimisation.threads):
-                    quantiles = fitted.predict(test.x)
-                seed = fitted.seed if card_of(model).is_network else None
-                forecast = FoldForecast(model, split.name, test, quantiles, seconds, seed)
-                progress(f"{forecast.label}: fitted on {fitted.learnt_from:,} windows in {seconds:.1f} s")
-                if (
-                    variation := variation_of(quantiles, test.x, FORECAST_V2, test.horizons)
-                ).is_constant and not card_of(model).is_baseline:
-                    progress(f"{forecast.label}: its forecasts do not vary ({variation})")
-                yield forecast
-                started = time.perf_counter()
-
-
-def of_seeds(forecasts: Sequence[FoldForecast]) -> list[list[FoldForecast]]:
-    """Return the forecasts of one model by seed, in the order they came."""
-    by_seed: dict[int | None, list[FoldForecast]] = {}
-    for forecast in forecasts:
-        by_seed.setdefault(forecast.seed, []).append(forecast)
-    return list(by_seed.values())
 
 
 def score_folds(
@@ -166,17 +151,6 @@ def score_folds(
     naive = table.filter(pl.col("model") == BASELINE).select(*same, pl.col("pinball_loss").alias("of_naive"))
     beats = pl.col("pinball_loss") < pl.col("of_naive")
     return table.join(naive, on=same, how="left").with_columns(beats.alias("beats_naive")).select(EVALUATIONS.names)
-
-
-def overlap_of(horizon: int, grid: str, stride_sessions: int) -> int:
-    """Return with how many later test windows the outcome of one overlaps, at most.
-
-    Examples
-    --------
-    >>> overlap_of(5, "XNYS", 1), overlap_of(5, "XNYS", 5), overlap_of(1_000, "24/7@60m", 1)
-    (4, 0, 46)
-    """
-    return (bars_spanned(horizon, grid).most - 1) // stride_sessions
 
 
 def measures_of(table: pl.DataFrame) -> list[Measure]:
@@ -238,24 +212,5 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def session_losses(forecast: FoldForecast, number: int) -> npt.NDArray[np.float64]:
-    """Mean pinball loss of each session, in order of time: its symbols, and seeds, move together and count once."""
-    of_windows = quantile_losses(
-        forecast.truth.y[:, number].astype(np.float64), forecast.quantiles[:, number], QUANTILES
-    )
-    losses = forecast.truth.keys.select("event_time").with_columns(pl.Series("loss", of_windows.mean(axis=1)))
-    losses = losses.filter(pl.col("loss").is_not_nan())  # an outcome that is not known judges nothing
-    return losses.group_by("event_time").agg(pl.col("loss").mean()).sort("event_time")["loss"].to_numpy()
-
-
-def join_folds(forecasts: Sequence[FoldForecast]) -> FoldForecast:
-    """Return the forecasts of one model for all its folds, or of all its seeds, as one; seeds repeat the windows."""
-    parts = [forecast.truth for forecast in forecasts]
-    truth = WindowSet(
-        x=np.zeros((sum(map(len, parts)), 0, 0), np.float32),
-        y=np.concatenate([part.y for part in parts]),
-        keys=pl.concat([part.keys for part in parts]),
-        horizons=parts[0].horizons,
-    )
-    return FoldForecast(
-        forecasts[0].model, OVERALL, truth, np.concatenate([forecast.quantiles for forecast in forecasts])
-    )
+    """Mean pinball loss of each session, in order of time; see `training.data.losses_by_session`."""
+    return losses_by_session(forecast.truth, forecast.quantiles, number)["loss"].to_numpy()

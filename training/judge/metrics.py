@@ -4,13 +4,13 @@ Everywhere, a pair of which one side is not known (NaN, or None in a list) is le
 is None, never zero. An infinite number is not "not known": it is refused.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from lake.errors import ModelError
+from training.data import quantile_losses
 
 Numbers = npt.NDArray[np.float64]
 
@@ -52,30 +52,10 @@ def mean_absolute_error(truth: npt.ArrayLike, forecast: npt.ArrayLike) -> float 
     return _mean(np.abs(outcomes - forecasts))
 
 
-def quantile_losses(truth: Numbers, forecast: npt.NDArray[np.floating], quantiles: Sequence[float]) -> Numbers:
-    """Return the pinball loss of each forecast, for level q and error e = truth - forecast: max(q e, (q - 1) e).
-
-    Parameters
-    ----------
-    truth
-        Of any shape.
-    forecast
-        Of that shape and a last axis more, the quantiles in the order of their levels.
-
-    Examples
-    --------
-    >>> quantile_losses(np.array([2.0]), np.array([[0.0, 3.0]]), (0.25, 0.5))
-    array([[0.5, 0.5]])
-    """
-    error, level = truth[..., None] - forecast, np.asarray(quantiles)
-    losses: Numbers = np.maximum(level * error, (level - 1) * error)
-    return losses
-
-
 def pinball_loss(truth: npt.ArrayLike, forecast: npt.ArrayLike, quantiles: tuple[float, ...]) -> float | None:
     """Return the mean pinball loss over rows and quantiles; None when no row is known in full.
 
-    It is the mean of `quantile_losses` (Koenker and Bassett 1978).
+    It is the mean of `training.data.quantile_losses` (Koenker and Bassett 1978).
 
     Parameters
     ----------

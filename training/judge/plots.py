@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from training.judge.evaluate import FoldForecast
+    from training.judge.fold_forecasts import FoldForecast
 
 GROUPS = 10
 """Groups of equal size that forecasts are sorted into."""

@@ -14,7 +14,9 @@ from feature_repo.targets import FORECAST_V2, QUANTILES
 from lake.calendars import VENUE
 from lake.horizons import horizon_of, interval_of
 from lake.tables import VERDICTS
-from training.judge.evaluate import FoldForecast, join_folds, of_seeds, overlap_of, session_losses
+from training.data import overlap_of
+from training.judge.evaluate import session_losses
+from training.judge.fold_forecasts import FoldForecast, join_folds, of_seeds
 from training.judge.metrics import hit_rate, pinball_loss, t_value
 from training.models import BASELINE, MODELS, Variation, variation_of
 

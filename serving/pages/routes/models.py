@@ -3,7 +3,9 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+from feature_repo.targets import FORECAST_V2
 from lake.errors import NotReadyError, UnknownNameError
+from lake.ledger import families_of, family_of
 from serving import history
 from serving.pages.routes.frame import Visit
 from serving.pages.views import models as views
@@ -41,7 +43,14 @@ def show(request: "Request") -> "Response":
         regimes=views.record_lines(by("regime")),
         symbols=views.record_lines(by("symbol")),
         served=panel_of(partial(_served, visit, name)),
+        trials=panel_of(partial(_trials, visit, name)),
     )
+
+
+def _trials(visit: Visit, name: str) -> str:
+    family = family_of(name, FORECAST_V2.name, visit.horizons[visit.horizon])
+    found = families_of(visit.dashboard.tables.reader, visit.as_of.instant, [family])
+    return views.trials_line(found, family)
 
 
 def _served(visit: Visit, name: str) -> views.ServedModel:

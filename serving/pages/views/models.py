@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lake.ledger import FamilyRecord
 from serving.api import GroupRecord, HistoryModel, ModelStatus, StatusAnswer
 from serving.pages import formats
 from serving.pages.views.bands import Badge, badge_of
@@ -72,6 +73,11 @@ def record_lines(records: Sequence[GroupRecord]) -> tuple[RecordLine, ...]:
     """Return the records of groups; good and bad skill alike, the worst first."""
     worst_first = sorted(records, key=lambda record: (record.skill.skill is None, record.skill.skill, record.group))
     return tuple(_record(record) for record in worst_first)
+
+
+def trials_line(families: Sequence[FamilyRecord], family: str) -> str:
+    """Return what the trial ledger says of the trials of a family, as a sentence."""
+    return str(families[0]) if families else f"{family}: no trial is in the ledger"
 
 
 def served_model(status: StatusAnswer, name: str) -> ServedModel | None:

@@ -10,11 +10,13 @@ from starlette.responses import Response
 
 from lake.errors import (
     EngineError,
+    ExplainerUnavailableError,
     FailedJobError,
     ImpossibleChangeError,
     LogError,
     ModelError,
     NoAttentionError,
+    NoGradientsError,
     NotReadyError,
     OnlineStoreError,
     OverloadedError,
@@ -42,6 +44,7 @@ INSTANCE_LETTERS = 200
 RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (RefusedModelError, kinds.MODEL_REFUSED),
     (NoAttentionError, kinds.INVALID),
+    (NoGradientsError, kinds.INVALID),
     (EngineError, kinds.ENGINE_REFUSED),
     (ModelError, kinds.NO_MODEL),
     (OnlineStoreError, kinds.NO_ONLINE_STORE),
@@ -49,6 +52,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
     (ImpossibleChangeError, kinds.INVALID),
     (LogError, kinds.NO_LOG),
     (OverloadedError, kinds.OVERLOADED),
+    (ExplainerUnavailableError, kinds.NO_EXPLAINER),
     (FailedJobError, kinds.EXPLANATION_FAILED),
 )
 """Which kind of problem an error is; the first that fits counts."""

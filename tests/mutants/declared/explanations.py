@@ -2,10 +2,13 @@
 
 from mutant import Mutant
 
+GRADIENTS = "tests/test_serving/test_gradients.py"
 EXPLANATIONS = "tests/test_serving/test_explanations.py"
 ROUTES = "tests/test_serving/test_explanation_routes.py"
 WHAT_IF = "tests/test_serving/test_what_if.py"
 LOG = "tests/test_serving/test_explanation_log.py"
+SUPERVISION = "tests/test_serving/test_supervision.py"
+WORKER = "tests/test_serving/test_explanation_worker.py"
 
 MUTANTS = (
     Mutant(
@@ -115,9 +118,81 @@ MUTANTS = (
     Mutant(
         "explanations-wait-without-end",
         "An explanation whose turn does not come in time is refused.",
-        "serving/web/explaining.py",
-        "await asyncio.wait_for(self._turn.acquire(), self._queue_seconds)",
-        "await self._turn.acquire()",
+        "serving/explain/worker/turns.py",
+        "await asyncio.wait([waiting], timeout=patience_seconds)",
+        "await asyncio.wait([waiting])",
         (f"{ROUTES}::test_a_question_whose_turn_does_not_come_is_refused_and_the_next_one_is_answered",),
+    ),
+    Mutant(
+        "explanation-socket-open-to-others",
+        "Another user of the machine cannot ask the process that computes explanations.",
+        "serving/explain/worker/server.py",
+        "OTHERS = 0o177",
+        "OTHERS = 0",
+        (f"{WORKER}::test_another_user_cannot_connect_even_where_the_folder_is_open",),
+    ),
+    Mutant(
+        "explanation-process-outlives-its-parent",
+        "The process that computes explanations ends with the supervisor, however that ends.",
+        "serving/explain/worker/__main__.py",
+        "    end_with_parent()\n",
+        "",
+        (f"{WORKER}::test_it_ends_with_the_process_that_started_it",),
+    ),
+    Mutant(
+        "explanation-process-stays-dead",
+        "The process that computes explanations is started again when it has died.",
+        "serving/supervision/supervisor.py",
+        'logger.warning("the process that computes explanations %s", self.explainer.reap())',
+        "pass",
+        (f"{SUPERVISION}::test_the_dead_process_that_computes_explanations_is_replaced_and_the_workers_answer",),
+    ),
+    Mutant(
+        "explanations-at-the-priority-of-forecasts",
+        "What computes explanations gives way to what computes forecasts.",
+        "serving/explain/worker/__main__.py",
+        "os.setpriority(os.PRIO_PROCESS, thread, NICENESS)",
+        "pass",
+        (f"{WORKER}::test_it_gives_way_to_forecasts",),
+    ),
+    Mutant(
+        "torn-explanation-is-an-answer",
+        "An explanation that breaks off on its way is no answer.",
+        "serving/explain/worker/wire.py",
+        "return kind, await reader.readexactly(length)",
+        "return kind, await reader.read(length)",
+        (f"{WORKER}::test_an_answer_that_breaks_off_is_no_answer",),
+    ),
+    Mutant(
+        "gradients-of-another-network",
+        "Gradients are of the network whose engine made the forecast.",
+        "serving/explain/gradients/networks.py",
+        "if not difference <= TOLERANCE:",
+        "if False:",
+        (f"{GRADIENTS}::test_weights_that_are_not_there_or_not_those_explain_nothing",),
+    ),
+    Mutant(
+        "gradients-hide-what-they-do-not-explain",
+        "What models without gradients add to a blend is said, and not left out.",
+        "serving/explain/gradients/explained.py",
+        "split.contributions[-1] = split.value - split.base",
+        "pass",
+        (f"{GRADIENTS}::test_of_a_blend_the_networks_are_split_and_the_rest_is_said_to_be_unexplained",),
+    ),
+    Mutant(
+        "gradients-on-a-coarse-way",
+        "Integrated gradients sum to the change of the forecast, to a thousandth of it.",
+        "serving/explain/gradients/integrate.py",
+        "STEPS = 64",
+        "STEPS = 2",
+        (f"{GRADIENTS}::test_they_sum_to_the_change_that_the_engine_forecasts",),
+    ),
+    Mutant(
+        "flags-change-on-the-way",
+        "Which features are known is held fixed for gradients.",
+        "serving/explain/gradients/explained.py",
+        "np.isnan(typical) | (flags == 0)",
+        "np.isnan(typical)",
+        (f"{GRADIENTS}::test_what_is_known_does_not_change_on_the_way",),
     ),
 )

@@ -172,7 +172,7 @@ MUTANTS = (
         "refit-unchecked",
         "What a fold's models learnt from is checked against the start of its test.",
         "training/judge/evaluate.py",
-        "                assert_learnt_before(split, fitted.learnt_until)\n",
+        "            assert_learnt_before(split, fitted.learnt_until)\n",
         "",
         (f"{REFIT}test_no_fit_of_a_fold_learns_from_a_label_that_ends_in_its_test[ridge]",),
     ),
