@@ -25,6 +25,7 @@ from serving.backfill import forecast_trials, score_newest
 from serving.deployment import LoadedModels, deployment_or_none
 from serving.deployment.registry import register_and_promote, version_in_service
 from serving.engines import PARITY_WINDOWS, Background, Bundle, choose_background
+from serving.explanation_log import drain_explanations
 from serving.forecast_log import drain
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
 def update_forecasts(
     lake: Lake, settings: Settings, clock: Clock, say: Say, *, models: LoadedModels, sessions: int = 250
 ) -> Report:
-    """Drain the forecast log, and forecast what the models in service and the versions on trial have not forecast yet.
+    """Drain the logs of forecasts and explanations, and forecast what has no forecast yet.
+
+    The models in service and the versions on trial forecast each session that they have not forecast.
 
     Parameters
     ----------
@@ -113,12 +116,15 @@ def update_forecasts(
     -------
     Report
         Of `forecasts`; skipped when none of them brought a row. ``details`` count the rows: ``served`` in all,
-        ``replayed`` by model, ``trials`` by model and version.
+        ``replayed`` by model, ``trials`` by model and version, ``explanations`` that were brought in.
     """
     started = time.perf_counter()
     served = drain(lake, settings)
     if served.added:
         say(f"{served.added:,} answers of the service brought in")
+    explained = drain_explanations(lake, settings)
+    if explained.added:
+        say(f"{explained.added:,} explanations of the service brought in")
     scored = score_newest(lake, models.engines, clock, sessions=sessions)
     if scored.added:
         say(f"{scored.added:,} forecasts made, sessions replayed: {scored.details.get('sessions', 0)}")
@@ -128,7 +134,11 @@ def update_forecasts(
     report = lake.report(FORECASTS, added=served.added + scored.added + tried.added, started=started)
     counts = scored.details.get("scored", scored.details.get("replayed", {}))
     report = report.with_details(
-        served=served.added, replayed=counts, trials=tried.details["trials"], warnings=tried.warnings
+        served=served.added,
+        replayed=counts,
+        trials=tried.details["trials"],
+        explanations=explained.added,
+        warnings=explained.warnings + tried.warnings,
     )
     if report.skipped:
         return report.with_details(reason="every model has forecast every session, and no answer waits")

@@ -28,6 +28,7 @@ from lake.tables.decisions import (
     STRATEGY_RETURNS,
 )
 from lake.tables.documents import CHUNK_VECTORS, CHUNKS, DOCUMENTS, INTERNAL_NOTES
+from lake.tables.explanations import EXPLANATIONS
 from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.ledger import HOLDOUT_OPENINGS, TRIAL_GAINS, TRIAL_KINDS, TRIAL_LEDGER
@@ -50,6 +51,7 @@ __all__ = [
     "DRIFT",
     "EVALUATIONS",
     "EVENT_TIME",
+    "EXPLANATIONS",
     "FEATURE_IMPORTANCE",
     "FINDINGS",
     "FORECASTS",
@@ -111,6 +113,7 @@ TABLES: tuple[TableSpec, ...] = (
     HOLDOUT_OPENINGS,
     FORECASTS,
     RECEIPTS,
+    EXPLANATIONS,
     FORECAST_DECISIONS,
     OUTCOMES,
     STRATEGY_RETURNS,

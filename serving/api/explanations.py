@@ -180,6 +180,7 @@ class ExplainedAnswer(Answer):
 class ExplanationAnswer(ExplainedAnswer):
     """Contributions of features to one forecast."""
 
+    explanation_id: str = Field(description="key of its row in the table `explanations`")
     explanation: PredictionExplanation
 
 

@@ -112,6 +112,24 @@ class Seal(Part):
     altered: list[str] = Field(description="what was altered since, in words")
 
 
+class LoggedExplanation(Part):
+    """An explanation of the forecast, from the table `explanations`."""
+
+    explanation_id: str
+    method: str
+    depth: str
+    grain: str | None = Field(description="null for a text")
+    made_at: datetime
+    known_time: datetime = Field(description="market time at which it was computed")
+    values: Any = Field(
+        description="by quantity its base value, value and contributions; of a text, the facts that it cites from"
+    )
+    additivity_error: Finite | None = Field(description="null for a text")
+    text: str | None = Field(description="the sentences that passed the check; null for numbers")
+    writer: str | None = Field(description="null for numbers")
+    dropped: int | None = Field(description="sentences that failed the check; null for numbers")
+
+
 class ReceiptAnswer(Answer):
     """Everything that one forecast was made from."""
 
@@ -143,4 +161,5 @@ class ReceiptAnswer(Answer):
     calibration: dict[str, Any] | None = Field(description="correction that was applied; null for none")
     code: CodeRead | None
     seal: Seal
+    explanations: list[LoggedExplanation] = Field(default=[], description="the oldest first")
     not_known: list[str] = Field(description="what was never written down, or cannot be read any more, in words")

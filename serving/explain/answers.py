@@ -52,6 +52,7 @@ def explanation_answer(
         engine=api.EngineRead(name=explanation.engine, devices=list(explanation.devices), digests=digests),
         seconds=explanation.seconds,
         is_cached=is_cached,
+        explanation_id=explanation.explanation_id,
         explanation=told,
         **ahead_of,
     )

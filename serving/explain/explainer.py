@@ -9,12 +9,15 @@ from lake.errors import NoGradientsError, UnknownNameError
 from serving.api.explanations import MOST_FEATURES
 from serving.explain.attention import ForecastAttention, attention_of
 from serving.explain.models import ExplainedModels
+from serving.explain.recording import explanation_row
 from serving.explain.remaking import RemadeForecast
 from serving.explain.scenario import with_bar
 from serving.explain.stability import explain_with_stability
 from serving.explain.surrogate import explain_by_line
 from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
+from serving.explanation_log import log_explanation
 from serving.forecasts import VISIBLE
+from serving.monitoring import metrics
 from serving.replay import inputs_of
 
 if TYPE_CHECKING:
@@ -74,7 +77,7 @@ class Kept:
 
 
 class Explainer:
-    """Explains stored forecasts by the engines that made them.
+    """Explains stored forecasts by the engines that made them, and logs each explanation that it computes.
 
     Parameters
     ----------
@@ -110,10 +113,23 @@ class Explainer:
             If gradients are asked for, and no model of the forecast has any, or this process computes none.
         ModelError
             If a model cannot be loaded, or computes something else now.
+        LogError
+            If it could not be written to the explanation log; it is not kept then.
         """
-        return self._once(
-            question, lambda forecast: self._explaining(question.method)(forecast, question.depth, question.grain)
-        )
+        is_cached = self.recall(question) is not None
+        started = time.perf_counter()
+        found = self._once(question, lambda forecast: self._logged(forecast, question))
+        labels = found.method, found.depth, str(is_cached).lower()
+        metrics.EXPLANATION_SECONDS.labels(*labels).observe(time.perf_counter() - started)
+        return found
+
+    def _logged(self, forecast: RemadeForecast, question: ExplanationKey) -> "Explanation":
+        """Explain a forecast; the explanation is on disk when this returns."""
+        found = self._explaining(question.method)(forecast, question.depth, question.grain)
+        configured = self._champions.configured
+        log_explanation(configured, explanation_row(found, configured.clock.now()))
+        metrics.EXPLANATION_ADDITIVITY_ERROR.observe(found.additivity_error)
+        return found
 
     def _explaining(self, method: "AskedMethod") -> "Explaining":
         if method == "integrated_gradients":

@@ -1,9 +1,10 @@
 """Result of an explanation: contributions of the features of a window to one forecast."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Self
+from uuid import uuid4
 
 from serving.api.explanations import Depth, Grain, Method, Quantity
 
@@ -100,6 +101,8 @@ class Explanation:
         Share in the blend of models without gradients, for integrated gradients; None for other methods.
     stability
         By quantity; None for another depth than ``deep`` and for a surrogate.
+    explanation_id
+        Key of its row in the table `explanations`; one for each computation.
     """
 
     prediction_id: str
@@ -122,6 +125,7 @@ class Explanation:
     seconds: float
     unexplained_share: float | None = None
     stability: Mapping[Quantity, Stability] | None = None
+    explanation_id: str = field(default_factory=lambda: uuid4().hex)
 
     def largest(self, quantity: Quantity) -> tuple[Contribution, ...]:
         """Return the contributions to a quantity, those of the largest amount first."""

@@ -86,7 +86,7 @@ def _row_of(logged: Logged) -> tuple[dict[str, Any] | None, str]:
     if row is None:
         return None, fault
     for column in FORECASTS.columns:
-        row[column.name], fault = _value_of(column, row[column.name])
+        row[column.name], fault = value_of(column, row[column.name])
         if fault:
             return None, f"column '{column.name}' {fault}"
     for low, high in FORECASTS.ordered:
@@ -116,8 +116,8 @@ def _parsed(logged: Logged) -> tuple[dict[str, Any] | None, str]:
     return row, ""
 
 
-def _value_of(column: Column, value: Any) -> tuple[Any, str]:
-    """A value in the table's type, and its fault; empty where there is none."""
+def value_of(column: Column, value: Any) -> tuple[Any, str]:
+    """A value out of JSON in the type of a table's column, and its fault; empty where there is none."""
     if value is None:
         return None, "" if column.nullable else "is null"
     read, fault = _READERS[column.dtype](value)

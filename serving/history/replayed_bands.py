@@ -55,8 +55,8 @@ def replayed_of(tables: KnownTables, symbols: Sequence[str], horizon: int, at: d
     Returns
     -------
     pl.DataFrame
-        Columns of `BANDS`, one row per symbol and close: the quantiles as they would have been answered, ``realised_return``,
-        ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
+        Columns of `BANDS`, one row per symbol and close: the quantiles as they would have been answered,
+        ``realised_return``, ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
     """
     asked = tuple(sorted(symbols))
     bands = tables.kept(("replayed bands", horizon, asked), MADE_OF, lambda: _bands(tables, horizon, asked))

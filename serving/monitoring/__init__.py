@@ -1,4 +1,4 @@
-"""Monitoring: metrics, JSON logs, spans, and the dashboard.
+"""Monitoring: metrics, JSON logs, spans, and boards.
 
 - `request_context`: correlation id and route of the request that a task works for
 - `stopwatch`, `tracing`: stages of a micro-batch, and spans of OpenTelemetry
@@ -6,7 +6,7 @@
 - `json_logs`: one JSON object a line
 - `backup_state`: age of the newest backup
 - `run_history`: last result of each check, and the state of the runs
-- `grafana_dashboard`, `document`: the Grafana dashboard, the alert rules, and the page about them
+- `grafana_dashboard`, `document`: the Grafana boards, and the page about metrics and alerts
 """
 
 from serving.monitoring.request_context import FIRST_ERROR, FIRST_FAULT, current_correlation_id, route_of

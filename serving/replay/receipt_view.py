@@ -1,5 +1,6 @@
 """Receipt view: the receipt of one forecast, with the rows, values and decision behind it."""
 
+import json
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -7,11 +8,12 @@ import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
-from lake.errors import ModelError, UnknownNameError
+from lake.errors import LogError, ModelError, UnknownNameError
 from lake.knowledge import known_bases
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
 from serving.api import receipts as api
 from serving.engines import Bundle
+from serving.explanation_log import explanations_of
 from serving.forecasts import PRICED
 from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError
 from serving.replay.cases import Case, cases
@@ -91,9 +93,22 @@ class _ReceiptView:
             seal=api.Seal(
                 is_intact=not self.case.findings if is_sealed else None, altered=list(map(str, self.case.findings))
             ),
+            explanations=self._explanations(),
             not_known=self.not_known,
             **values,
         )
+
+    def _explanations(self) -> list[api.LoggedExplanation]:
+        try:
+            found = explanations_of(self.lake, self.configured, self.case.forecast_id)
+        except (LogError, *UNREADABLE) as error:
+            self.not_known.append(f"explanations of it: {error}")
+            return []
+        same = api.LoggedExplanation.model_fields.keys() - {"values"}
+        return [
+            api.LoggedExplanation(values=json.loads(row["values"]), **{name: row[name] for name in same})
+            for row in found
+        ]
 
     def _vector(self) -> api.FeatureVector:
         row, known = self.case.row, known_time(self.case)

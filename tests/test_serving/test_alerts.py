@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from serving.monitoring import grafana_dashboard, metrics
+from serving.monitoring import metrics
 from support.ports import free_port
 from support.waiting import rest, until
 
-FOLDER = Path(grafana_dashboard.__file__).parent
+FOLDER = Path(metrics.__file__).parents[1]
 SECONDS = 90.0
 LATER = 15.0
 """Seconds after a change until what Prometheus says counts."""
@@ -48,8 +48,12 @@ def well():
         metrics.ONLINE_UNVERIFIED.labels("strategy"),
         metrics.LIMITED.labels("local"),
         metrics.MODEL_REFUSALS.labels("lstm"),
+        metrics.EXPLANATION_JOBS.labels("failed"),
+        metrics.NARRATIVE_SENTENCES.labels("model", "number"),
     ):
         quiet.inc(0)
+    metrics.EXPLANATION_JOBS.labels("completed").inc(10)
+    metrics.NARRATIVE_SENTENCES.labels("model", "passed").inc(10)
 
 
 def ill():
@@ -74,6 +78,8 @@ def ill():
     metrics.MODEL_REFUSALS.labels("lstm").inc(1)
     metrics.STREAM_DROPPED.inc(5)
     metrics.RETRIEVAL_FUTURE_HITS.inc()
+    metrics.EXPLANATION_JOBS.labels("failed").inc(10)
+    metrics.NARRATIVE_SENTENCES.labels("model", "number").inc(10)
     metrics.DRILLED.set(time.time() - 10 * 86_400)
 
 

@@ -21,7 +21,9 @@ from serving.monitoring import grafana_dashboard, metrics
 from serving.monitoring.document import page_with_table
 from serving.monitoring.metrics import METRICS, PREFIX
 
-FOLDER = Path(grafana_dashboard.__file__).parent
+FOLDER = Path(grafana_dashboard.__file__).parents[1]
+BOARDS = grafana_dashboard.BOARDS
+OVERVIEW = BOARDS[0]
 ALERTS, SCRAPE = FOLDER / "alerts.yaml", FOLDER / "prometheus.yaml"
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 ADDED = {"le"}
@@ -44,6 +46,11 @@ class Rule(Strict):
 
 def alerts(text=None):
     return [rule for group in yaml.safe_load(text or ALERTS.read_text())["groups"] for rule in group["rules"]]
+
+
+def every_board():
+    """The panels of all boards, as if they were one."""
+    return {"panels": [panel for board in BOARDS for panel in grafana_dashboard.dashboard(board)["panels"]]}
 
 
 def expressions(dashboard, rules):
@@ -89,7 +96,7 @@ def problems(dashboard, rules):
 
 
 def test_every_expression_parses_and_names_what_the_service_gives():
-    dashboard = json.loads(grafana_dashboard.FILE.read_text())
+    dashboard = every_board()
     assert len(expressions(dashboard, alerts())) >= 40
     assert problems(dashboard, alerts()) == []
 
@@ -111,7 +118,7 @@ def test_a_mistake_in_an_alert_is_found(old, new, said):
 
 
 def test_a_mistake_in_a_panel_is_found():
-    dashboard = copy.deepcopy(grafana_dashboard.dashboard())
+    dashboard = copy.deepcopy(grafana_dashboard.dashboard(OVERVIEW))
     dashboard["panels"][1]["targets"][0]["expr"] = "min(quantlake_redy)"
     assert problems(dashboard, []) == ["no metric quantlake_redy"]
 
@@ -126,7 +133,7 @@ def test_labels_of_alerts_are_matched_with_values_that_there_are():
     }
     used = [
         (matcher.name, matcher.value)
-        for expression in expressions(grafana_dashboard.dashboard(), alerts())
+        for expression in expressions(every_board(), alerts())
         for one in selectors(expression)
         for matcher in one.matchers.matchers
         if matcher.name in known
@@ -135,18 +142,27 @@ def test_labels_of_alerts_are_matched_with_values_that_there_are():
     assert [(name, value) for name, value in used if value not in known[name]] == []
 
 
-def test_the_dashboard_is_the_declared_one_and_grafana_s_types_read_it_whole():
-    written = json.loads(grafana_dashboard.FILE.read_text())
-    assert written == grafana_dashboard.dashboard(), "python -m serving.monitoring.grafana_dashboard writes it anew"
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
+def test_each_board_is_the_declared_one_and_grafana_s_types_read_it_whole(board):
+    written = json.loads(grafana_dashboard.file_of(board).read_text())
+    assert written == grafana_dashboard.dashboard(board), (
+        "python -m serving.monitoring.grafana_dashboard writes it anew"
+    )
     assert list(lost(written, _through_grafana(written))) == []
     assert len({panel["id"] for panel in written["panels"]}) == len(written["panels"])
     places = [tuple(panel["gridPos"].values()) for panel in written["panels"]]
     assert len(set(places)) == len(places)
 
 
+def test_the_folder_holds_a_file_for_each_board_and_no_other():
+    files = {grafana_dashboard.file_of(board) for board in BOARDS}
+    assert set((FOLDER / "boards").iterdir()) == files
+    assert len({board.uid for board in BOARDS}) == len(BOARDS) == 4
+
+
 @pytest.mark.parametrize(("name", "value"), [("titel", "x"), ("targetz", [])])
 def test_what_grafana_does_not_know_is_found(name, value):
-    written = grafana_dashboard.dashboard()
+    written = grafana_dashboard.dashboard(OVERVIEW)
     written["panels"][1] |= {name: value}
     assert [path.rpartition(".")[2] for path in lost(written, _through_grafana(written))] == [name]
 
@@ -177,7 +193,10 @@ def test_the_rules_have_the_form_of_prometheus():
         for rule in group["rules"]:
             assert promql_parser.parse_duration(rule.pop("for", "1m"))
             Rule.model_validate(rule)
-            assert set(rule["annotations"]) == {"summary", "action"}
+            assert set(rule["annotations"]) == {"summary", "action", "runbook", "board"}
+            assert rule["annotations"]["runbook"] == f"docs/operations.md#{rule['alert'].lower()}"
+            assert rule["annotations"]["board"] in {f"/d/{board.uid}" for board in BOARDS}
+            assert rule["labels"]["owner"] in {"operations", "models"}
             assert rule["labels"]["severity"] in {"page", "ticket"}
     names = [rule["alert"] for rule in alerts()]
     assert len(set(names)) == len(names)
@@ -202,14 +221,12 @@ def test_metrics_are_named_as_prometheus_asks_and_bounded():
             "correlation_id",
             "path",
         }
-        assert metric.kind != "histogram" or metric.name.endswith(("_seconds", "_rows"))
+        assert metric.kind != "histogram" or metric.name.endswith(("_seconds", "_rows", "_error"))
     assert len({metric.name for metric in METRICS}) == len(METRICS)
 
 
 def test_every_metric_is_shown_or_alerted_on():
-    used = {
-        one.name for expression in expressions(grafana_dashboard.dashboard(), alerts()) for one in selectors(expression)
-    }
+    used = {one.name for expression in expressions(every_board(), alerts()) for one in selectors(expression)}
     unseen = {metric.name for metric in METRICS if not set(metric.series) & used}
     assert unseen == {
         "quantlake_features_age_seconds",
@@ -265,7 +282,7 @@ def test_many_observations_at_once_are_the_same_as_one_by_one():
 
 
 def test_what_waits_is_written_whoever_forgets_to(monkeypatch):
-    monkeypatch.setattr(metrics, "MOST_WAITING", 3)
+    monkeypatch.setattr(metrics.observing, "MOST_WAITING", 3)
     part = metrics.timer(metrics.STAGE_SECONDS, "wait")
     metrics.flush()
     before = part._sum.get()

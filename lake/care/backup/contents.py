@@ -26,8 +26,8 @@ PASSING = ("*.lock", "*.pid", "*.new", "*-wal", "*-shm", "*-journal", ".*.restor
 """Files of any folder that belong to a process; what SQLite keeps beside a database is in the copy of the database."""
 LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training/*")
 """Files that are never changed once something refers to them: they may be copied after the consistent point."""
-LOGS = "forecast_log*.sqlite"
-"""Copied first: a forecast that leaves the log meanwhile is in the tables, which are copied after it."""
+LOGS = ("forecast_log*.sqlite", "explanation_log.sqlite")
+"""Copied first: a forecast or an explanation that leaves the log meanwhile is in the tables, copied after it."""
 TABLES, LOG_FOLDER = "tables", "_delta_log"
 
 
@@ -53,8 +53,8 @@ class Found:
 
     @property
     def is_log(self) -> bool:
-        """Whether it is a file of the forecast log."""
-        return fnmatch(self.name, LOGS)
+        """Whether it is a file of the log of forecasts or of explanations."""
+        return any(fnmatch(self.name, pattern) for pattern in LOGS)
 
 
 def walk(home: Path) -> Iterator[Found]:

@@ -19,11 +19,13 @@ from serving import api
 from serving.explain.narrative.asked import asked_forecast
 from serving.explain.narrative.facts import Drivers, FactSheet, NarrativeInputs, facts_of
 from serving.explain.narrative.inputs import inputs_of, stored_forecast
+from serving.explain.narrative.logged import narrative_row
 from serving.explain.narrative.model_writer import ModelWriter
 from serving.explain.narrative.narrate import Narrative, dropped_of, narrate, sentence_of, with_uncertainty
 from serving.explain.narrative.records import JobQuestion, JobRecord, JobRecords
 from serving.explain.narrative.retrieve import Passage, Retriever
 from serving.explain.narrative.write import template_sentences
+from serving.explanation_log import log_explanation
 from serving.forecast_log import LogReader
 from serving.history import KnownTables
 from serving.monitoring import metrics
@@ -251,6 +253,7 @@ class ExplanationJobs:
         if self._model is not None and question.depth != "fast":
             job.step("model", 0.6)
             self._let_model_write(job, given, written)
+        log_explanation(self._configured, narrative_row(job.record, case.row, self._configured.clock.now()))
 
     def _let_model_write(self, job: "_Job", given: NarrativeInputs, template: Narrative) -> None:
         """Put the language model's text in the place of the template's, if it writes one that passes the check."""

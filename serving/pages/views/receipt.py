@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from serving.api import CalibrationAnswer
-from serving.api.receipts import ReceiptAnswer
+from serving.api.receipts import LoggedExplanation, ReceiptAnswer
 from serving.pages import formats
 from serving.pages.views.bands import ShownBand, return_band
 
@@ -34,6 +34,8 @@ class ReceiptView:
         Rows of three tables.
     correction, blend
         What the calibration did to the band of this horizon, and what each model counted in it; rows of two tables.
+    explanations
+        What was said about it; rows of a table.
     inputs
         Of each feature the values of the last sessions that the models read; empty where they are not known.
     not_known
@@ -55,6 +57,7 @@ class ReceiptView:
     correction: tuple[tuple[str, ...], ...]
     blend: tuple[tuple[str, ...], ...]
     code: tuple[ReceiptFact, ...]
+    explanations: tuple[tuple[str, ...], ...]
     inputs: tuple[tuple[str, ...], ...]
     not_known: tuple[str, ...]
 
@@ -106,6 +109,7 @@ def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer, horizon: int
         correction=_of_horizon(receipt.calibration, ("lower", "upper", "trust", "sessions"), horizon),
         blend=_of_horizon(receipt.blend, ("models", "weights"), horizon),
         code=_code(receipt),
+        explanations=tuple(_explanation(each) for each in receipt.explanations),
         inputs=_inputs(receipt),
         not_known=tuple(receipt.not_known),
     )
@@ -165,6 +169,15 @@ def _code(receipt: ReceiptAnswer) -> tuple[ReceiptFact, ...]:
         ReceiptFact("Python, NumPy, ONNX Runtime", f"{code.python}, {code.numpy}, {code.onnxruntime}"),
         ReceiptFact("processor", code.processor),
     )
+
+
+def _explanation(said: LoggedExplanation) -> tuple[str, ...]:
+    if said.text is None:
+        told = f"base value {formats.signed(said.values['p50']['base_value'], 2)} for the median"
+    else:
+        told = said.text
+    kind = ", ".join(filter(None, (said.method, said.depth, said.grain, said.writer)))
+    return formats.instant(said.made_at), formats.words(kind), told, said.explanation_id
 
 
 def _inputs(receipt: ReceiptAnswer) -> tuple[tuple[str, ...], ...]:

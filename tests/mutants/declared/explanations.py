@@ -7,10 +7,35 @@ EXPLANATIONS = "tests/test_serving/test_explanations.py"
 ROUTES = "tests/test_serving/test_explanation_routes.py"
 SCENARIOS = "tests/test_serving/test_bar_scenarios.py"
 WHAT_IF = "tests/test_serving/test_what_if.py"
+LOG = "tests/test_serving/test_explanation_log.py"
 SUPERVISION = "tests/test_serving/test_supervision.py"
 WORKER = "tests/test_serving/test_explanation_worker.py"
 
 MUTANTS = (
+    Mutant(
+        "explanation-answered-unlogged",
+        "An explanation is on disk before it is answered, so that no kill after the answer loses it.",
+        "serving/explain/explainer.py",
+        "        log_explanation(configured, explanation_row(found, configured.clock.now()))\n",
+        "",
+        (f"{LOG}::test_an_explanation_is_not_lost_when_the_process_is_killed_right_after_it",),
+    ),
+    Mutant(
+        "text-answered-unlogged",
+        "A written explanation is in the log when its job is completed.",
+        "serving/explain/narrative/jobs.py",
+        "        log_explanation(self._configured, narrative_row(",
+        "        _ = (self._configured, narrative_row(",
+        (f"{LOG}::test_a_text_is_stored_as_it_was_answered_and_the_receipt_lists_everything",),
+    ),
+    Mutant(
+        "explanation-deleted-unasked",
+        "An explanation leaves its log only when the lake holds it.",
+        "serving/explanation_log/draining.py",
+        "[(sequence,) for sequence, each in old if each in held]",
+        "[(sequence,) for sequence, each in old]",
+        (f"{LOG}::test_a_row_that_the_lake_lost_is_brought_in_again",),
+    ),
     Mutant(
         "explanation-adds-up-to-another-forecast",
         "Base value and contributions sum to the number that was answered, whatever the weights of its models.",
