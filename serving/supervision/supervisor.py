@@ -79,13 +79,16 @@ class Supervisor:
             if slot.is_due:
                 self._start(slot)
         if self.explainer.is_due:
-            self.explainer.start(os.environ)
+            self.explainer.start(self._environment())
 
     def _start(self, slot: WorkerSlot) -> None:
         slot.socket = slot.socket or sockets.bound(self.configured)
         number = slot.socket.fileno()
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(self.configured))}
-        slot.start(environment, str(number), descriptors=[number])
+        slot.start(self._environment(), str(number), descriptors=[number])
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of every process: their metrics are added up in one folder."""
+        return {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(metrics_folder(self.configured))}
 
     def _seconds_to_wait(self) -> float | None:
         due = [slot.due for slot in (*self.workers, self.explainer) if slot.process is None]

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from lake.errors import EngineError, ExplainerUnavailableError, UnknownNameError
 from serving.access import local_key
@@ -77,6 +78,12 @@ def explained(http: httpx.Client, asked: dict[str, Any]) -> ExplanationAnswer:
     return ExplanationAnswer.model_validate(answers[-1].json())
 
 
+def scraped(http: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Every sample of the endpoint's metrics, by name and labels."""
+    families = text_string_to_metric_families(http.get("/metrics").raise_for_status().text)
+    return {(each.name, frozenset(each.labels.items())): each.value for one in families for each in one.samples}
+
+
 def has_torch(process: psutil.Process) -> bool:
     return any("libtorch" in each.path for each in process.memory_maps())
 
@@ -100,6 +107,16 @@ def test_it_answers_what_an_explainer_of_any_process_computes(http: httpx.Client
     here = Explainer(mine.lake, Champions(mine.settings)).explain(ExplanationKey(asked["prediction_id"]))
     computed = explanation_answer(here, "width", mine.settings.declared_market, is_cached=False)
     assert first == computed.model_copy(update={"seconds": first.seconds})
+
+
+def test_its_metrics_are_on_the_endpoint(http: httpx.Client) -> None:
+    before = scraped(http)
+    explained(http, {"prediction_id": forecast(http).prediction_id})
+    after = scraped(http)
+    labels = {"method": "shapley", "depth": "fast", "is_cached": "false"}
+    for name, series in (("explanation_seconds", labels), ("explanation_additivity_error", {})):
+        counted = (f"quantlake_{name}_count", frozenset(series.items()))
+        assert after.get(counted, 0) == before.get(counted, 0) + 1, counted
 
 
 def test_gradients_are_computed_there_and_torch_is_loaded_for_them_alone(service: Service, http: httpx.Client) -> None:
