@@ -86,7 +86,7 @@ LISTENERS: tuple[Listener, ...] = (
         ("serve", "dashboard"),
         "dashboard",
         r"serving\.pages",
-        "whoever has a key; the user who started it by the link too",
+        "whoever has a key; the user who started it by the link too; from this machine, `/metrics` without either",
         "host check, login by key or one-time code, role of each page, origin check (`serving/pages/guard.py`)",
     ),
     Listener(

@@ -11,6 +11,8 @@ from lake.errors import ConfigError
 from serving.access.keys import id_of, kept_local_key, listing
 
 if TYPE_CHECKING:
+    from starlette.types import Scope
+
     from lake.settings import Settings
 
 HEADERS_A_PAGE_SENDS = ["authorization", "content-type", "x-api-key", "x-correlation-id"]
@@ -96,6 +98,12 @@ def trusting(configured: "Settings") -> ssl.SSLContext | None:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.load_verify_locations(configured.tls_certificate)
     return context
+
+
+def is_from_here(scope: "Scope") -> bool:
+    """Whether the other end of a request's connection is this machine; not where it is unknown."""
+    peer = scope.get("client")
+    return peer is not None and is_loopback(peer[0])
 
 
 def is_loopback(host: str) -> bool:

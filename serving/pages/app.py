@@ -17,6 +17,7 @@ from lake.errors import QuantlakeError, UnknownNameError
 from serving.pages.dashboard import Dashboard
 from serving.pages.guard import Guard
 from serving.pages.headers import SecurityHeaders
+from serving.pages.measuring import PageTimes
 from serving.pages.policy import page_policy
 from serving.pages.rendering import STATIC, error_page
 from serving.pages.routes import ROUTES
@@ -63,8 +64,9 @@ def build_dashboard(settings: "Settings", dashboard: Dashboard | None = None, ro
     )
     app.state.dashboard = opened
     port = None if root else settings.dashboard_port
-    guard = Guard(app, page_policy(), opened.sessions, opened.cookie, port)
-    return CorrelationIds(SecurityHeaders(guard))
+    policy = page_policy()
+    guard = Guard(app, policy, opened.sessions, opened.cookie, port)
+    return CorrelationIds(PageTimes(SecurityHeaders(guard), policy))
 
 
 @asynccontextmanager

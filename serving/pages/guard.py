@@ -6,6 +6,7 @@ from urllib.parse import quote
 from starlette.responses import RedirectResponse
 
 from serving.access.browsers import OWN_NAMES, SAFE_METHODS, cross_site_reason, is_own_host
+from serving.access.exposure import is_from_here
 from serving.pages.rendering import error_page, root_of
 
 if TYPE_CHECKING:
@@ -54,11 +55,11 @@ class Guard:
             return
         state = scope.setdefault("state", {})
         state["session"] = session = self._session(scope)
-        rule = self._policy.rule(scope["method"], _page_path(scope))
+        rule = self._policy.rule(scope["method"], page_path(scope))
         refusal = self._refusal(scope, rule, session)
         if refusal is not None:
             await error_page(scope, *refusal)(scope, receive, send)
-        elif rule is not None and rule.needs != "open" and session is None:
+        elif rule is not None and session is None and not _is_open(rule, scope):
             await _to_login(scope)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -75,7 +76,7 @@ class Guard:
         if (session is not None or is_change) and (reason := cross_site_reason(scope)):
             return PageRefusal(403, "Not from here", reason)
         if rule is None:
-            methods = self._policy.methods(_page_path(scope))
+            methods = self._policy.methods(page_path(scope))
             if methods:
                 return PageRefusal(405, "Not this way", f"This address takes {', '.join(methods)}.")
             return PageRefusal(404, "No such page", "Nothing lies at this address. Start at the watch list.")
@@ -91,6 +92,11 @@ def session_of(request: "Request") -> "LoginSession | None":
     return found
 
 
+def _is_open(rule: "Rule", scope: "Scope") -> bool:
+    """Whether a request needs no login."""
+    return rule.needs == "open" or (rule.needs == "local" and is_from_here(scope))
+
+
 def _to_login(scope: "Scope") -> RedirectResponse:
     """Lead to the login, and back from there where the page can be opened again."""
     root = root_of(scope)
@@ -101,7 +107,7 @@ def _to_login(scope: "Scope") -> RedirectResponse:
     return RedirectResponse(f"{root}/login?next={quote(asked, safe='')}", 303)
 
 
-def _page_path(scope: "Scope") -> str:
+def page_path(scope: "Scope") -> str:
     """Return the path of a page below the root that the dashboard is served at."""
     path: str = scope["path"]
     return path.removeprefix(root_of(scope))

@@ -8,6 +8,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/login", "open"),
     Rule("POST", "/login", "open"),
     Rule("GET", STATIC, "open"),
+    Rule("GET", "/metrics", "local"),
     Rule("POST", "/logout", "read"),
     Rule("POST", "/appearance", "read"),
     Rule("GET", "/settings", "read"),

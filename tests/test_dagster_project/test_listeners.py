@@ -36,7 +36,9 @@ ASKED = {
         for rule in RULES
         if rule.needs not in {"open", "local"} and rule.method != WEBSOCKET
     ],
-    "dashboard": [(rule.method, PARAMETER.sub("AAPL", rule.path)) for rule in PAGES if rule.needs != "open"],
+    "dashboard": [
+        (rule.method, PARAMETER.sub("AAPL", rule.path)) for rule in PAGES if rule.needs not in {"open", "local"}
+    ],
     "ui": [
         ("GET", "/"),
         ("GET", "/graphql?query=mutation%7BreloadWorkspace%7B__typename%7D%7D"),

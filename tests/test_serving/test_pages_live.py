@@ -203,6 +203,18 @@ def test_one_page_too_many_is_told_so_and_may_come_once_another_has_left(predict
             assert next(events) == LIVE
 
 
+def test_open_pages_are_counted_until_they_leave(predictor, settings, reader):
+    def shown():
+        return "quantlake_page_streams 1.0\n" in visitor.get("/metrics").text
+
+    with endpoint(predictor), dashboard(settings):
+        visitor = reader()
+        with following(visitor, "symbols=KO") as events:
+            assert next(events) == LIVE
+            assert shown()
+        until(lambda: not shown(), "a page that left is still counted")
+
+
 def test_a_silent_stream_has_heartbeats(predictor, settings, reader, monkeypatch):
     monkeypatch.setattr(event_stream, "HEARTBEAT_LOOKS", 1)
     with endpoint(predictor), dashboard(settings), following(reader(), "symbols=KO") as events:

@@ -1,4 +1,4 @@
-"""Board of the serving: requests, forecasts, models and subscribers."""
+"""Board of the serving: requests, forecasts, models, subscribers and the dashboard."""
 
 from serving.monitoring.grafana_dashboard.panels import SERVED, Board, DashboardPanel, quantile, rate, share
 
@@ -106,8 +106,28 @@ STANDING = (
         },
     ),
 )
+PAGES = (
+    DashboardPanel(
+        "Pages, p95",
+        "From a request's arrival at the dashboard to the start of its answer, by page.",
+        "s",
+        {"{{page}}": quantile(0.95, "quantlake_page_seconds", "page")},
+    ),
+    DashboardPanel(
+        "Live pages",
+        "Open pages that are told of new forecasts; one more than 100 is refused.",
+        "none",
+        {"open": "sum(quantlake_page_streams)"},
+    ),
+    DashboardPanel(
+        "Logins",
+        "Attempts to log in to the dashboard a second, by result.",
+        "cps",
+        {"{{result}}": rate("quantlake_logins_total", "result")},
+    ),
+)
 SERVING = Board(
     "serving",
     "What the forecast service does with each request.",
-    {"Requests": REQUESTS, "Forecasts": FORECASTS, "Models and subscribers": STANDING},
+    {"Requests": REQUESTS, "Forecasts": FORECASTS, "Models and subscribers": STANDING, "Dashboard": PAGES},
 )

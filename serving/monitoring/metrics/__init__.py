@@ -4,7 +4,8 @@ What computes a number imports its collector from here. Labels take few values, 
 or a text of a client, so that the series stay countable whatever is asked. With several workers each writes its share
 into files of a common folder, and whichever answers a scrape adds them up.
 
-- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`: the metrics, by subject
+- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `pages`: the metrics, by
+  subject
 - `declaring`, `shared_files`: kinds of metrics, and the files that processes share them in
 - `observing`: histograms are written after the answer
 - `exposing`: what a scrape gets
@@ -21,7 +22,7 @@ from serving.monitoring.metrics.explanations import (
     RETRIEVAL_FUTURE_HITS,
     RETRIEVAL_SECONDS,
 )
-from serving.monitoring.metrics.exposing import exposition, forget_dead_workers
+from serving.monitoring.metrics.exposing import exposition, forget_dead_workers, page_exposition
 from serving.monitoring.metrics.forecasts import (
     BATCH_ROWS,
     DEGRADED,
@@ -46,6 +47,7 @@ from serving.monitoring.metrics.online import (
     REDIS_RESTARTS,
     OnlineNotice,
 )
+from serving.monitoring.metrics.pages import LOGINS, PAGE_METRICS, PAGE_SECONDS, PAGE_STREAMS
 from serving.monitoring.metrics.quality import COVERAGE, FORECAST_ERROR, MATURED, PINBALL
 from serving.monitoring.metrics.service import (
     LIMITED,
@@ -79,6 +81,7 @@ __all__ = [
     "LATEST_FAILURES",
     "LATEST_WRITTEN",
     "LIMITED",
+    "LOGINS",
     "LOG_BYTES",
     "LOG_DAMAGED",
     "LOG_OLDEST_SECONDS",
@@ -93,6 +96,9 @@ __all__ = [
     "NARRATIVE_SENTENCES",
     "ONLINE_REPAIRS",
     "ONLINE_UNVERIFIED",
+    "PAGE_METRICS",
+    "PAGE_SECONDS",
+    "PAGE_STREAMS",
     "PINBALL",
     "PREFIX",
     "PROBLEMS",
@@ -117,5 +123,6 @@ __all__ = [
     "forget_dead_workers",
     "observe",
     "observe_batch",
+    "page_exposition",
     "timer",
 ]

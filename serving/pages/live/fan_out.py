@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
+from serving.monitoring.metrics import PAGE_STREAMS
 from serving.pages.live.feed import Feed, FeedState
 from serving.web.streaming import Subscriber
 
@@ -103,6 +104,7 @@ class LiveForecasts:
             if reader.wants(told.answer):
                 reader.waiting.put(told.text)
         self._readers.add(reader)
+        PAGE_STREAMS.set(len(self._readers))
         if self._feed is None:
             loop = asyncio.get_running_loop()
             self._feed = Feed(self._open_client, lambda heard: loop.call_soon_threadsafe(self._hear, heard))
@@ -111,6 +113,7 @@ class LiveForecasts:
     def leave(self, reader: LiveReader) -> None:
         """Forget a page."""
         self._readers.discard(reader)
+        PAGE_STREAMS.set(len(self._readers))
 
     def close(self) -> None:
         """End the subscription to the endpoint."""

@@ -7,6 +7,7 @@ from serving.pages.routes import (
     about,
     appearance,
     explanations,
+    figures,
     following,
     jobs,
     login,
@@ -24,6 +25,7 @@ from serving.pages.routes import (
 ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/login", login.show),
     ("POST", "/login", login.log_in),
+    ("GET", "/metrics", figures.show),
     ("POST", "/logout", login.log_out),
     ("POST", "/appearance", appearance.choose),
     ("GET", "/settings", settings.show),

@@ -1,11 +1,12 @@
 """Log in with a key or with the link of the terminal, and log out."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from anyio import to_thread
 from starlette.responses import RedirectResponse
 
 from serving.access import local_key
+from serving.monitoring.metrics import LOGINS
 from serving.pages.guard import session_of
 from serving.pages.login import take_code
 from serving.pages.rendering import html, root_of
@@ -19,9 +20,30 @@ if TYPE_CHECKING:
     from serving.pages.dashboard import Dashboard
     from serving.pages.login import LoginSession
 
-WRONG = "This key opens nothing: it is unknown, revoked or at its end. `quantlake keys list` shows those in force."
-USED = "This link was used, is older than a minute, or was replaced. `quantlake dashboard --link` shows a new one."
-TOO_OFTEN = "Five attempts to log in were made from this address within a minute. Wait a minute, then try again."
+
+class LoginRefusal(NamedTuple):
+    """Why an attempt was refused: status, result among those of the metric, and a sentence with the next step."""
+
+    status: int
+    result: str
+    sentence: str
+
+
+WRONG = LoginRefusal(
+    401,
+    "wrong_key",
+    "This key opens nothing: it is unknown, revoked or at its end. `quantlake keys list` shows those in force.",
+)
+USED = LoginRefusal(
+    401,
+    "used_link",
+    "This link was used, is older than a minute, or was replaced. `quantlake dashboard --link` shows a new one.",
+)
+TOO_OFTEN = LoginRefusal(
+    429,
+    "too_often",
+    "Five attempts to log in were made from this address within a minute. Wait a minute, then try again.",
+)
 
 
 async def show(request: "Request") -> "Response":
@@ -32,11 +54,11 @@ async def show(request: "Request") -> "Response":
     if code is None:
         return RedirectResponse(after, 303) if session_of(request) else _asked(request, after)
     if not dashboard.attempts.allow(address_of(request)):
-        return _asked(request, after, TOO_OFTEN, 429)
+        return _refused(request, after, TOO_OFTEN)
     if not await to_thread.run_sync(take_code, dashboard.settings, code):
-        return _asked(request, after, USED, 401)
+        return _refused(request, after, USED)
     caller = dashboard.access.find(await to_thread.run_sync(local_key, dashboard.settings))
-    return _asked(request, after, WRONG, 401) if caller is None else _begin(request, caller, after)
+    return _refused(request, after, WRONG) if caller is None else _begin(request, caller, after)
 
 
 async def log_in(request: "Request") -> "Response":
@@ -45,9 +67,9 @@ async def log_in(request: "Request") -> "Response":
     form = await read_form(request)
     after = page_after(form, root_of(request.scope))
     if not dashboard.attempts.allow(address_of(request)):
-        return _asked(request, after, TOO_OFTEN, 429)
+        return _refused(request, after, TOO_OFTEN)
     caller = dashboard.access.find(form.get("key", "").strip())
-    return _asked(request, after, WRONG, 401) if caller is None else _begin(request, caller, after)
+    return _refused(request, after, WRONG) if caller is None else _begin(request, caller, after)
 
 
 @of_own_pages
@@ -66,8 +88,15 @@ def _asked(request: "Request", after: str, message: str = "", status: int = 200)
     return html(request.scope, "login.html", status, message=message, after=after)
 
 
+def _refused(request: "Request", after: str, refusal: LoginRefusal) -> "Response":
+    """Count a refusal, say why, and ask again."""
+    LOGINS.labels(refusal.result).inc()
+    return _asked(request, after, refusal.sentence, refusal.status)
+
+
 def _begin(request: "Request", caller: "Caller", after: str) -> "Response":
     dashboard: Dashboard = request.app.state.dashboard
+    LOGINS.labels("accepted").inc()
     answer = RedirectResponse(after, 303)
     dashboard.cookie.keep(answer, dashboard.sessions.begin(caller))
     return answer

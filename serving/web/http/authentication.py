@@ -1,6 +1,5 @@
 """Authentication and authorisation middleware: finds the caller, and refuses what the policy does not allow."""
 
-import ipaddress
 import logging
 import math
 import time
@@ -12,6 +11,7 @@ from anyio import CapacityLimiter, to_thread
 
 from lake.errors import QuantlakeError
 from serving.access import WEBSOCKET, Policy, Rule
+from serving.access.exposure import is_from_here
 from serving.access.limits import NOTHING_ALLOWED, UNLIMITED, Headers
 from serving.api import KEY_PREFIX
 from serving.api import problem_kinds as kinds
@@ -78,7 +78,7 @@ class AccessControl:
         scope["route"] = rule  # a refused request is measured under its route too
         state = scope.setdefault("state", {})
         state["caller"] = None
-        if rule.needs == "open" or (rule.needs == "local" and _is_from_here(scope)):
+        if rule.needs == "open" or (rule.needs == "local" and is_from_here(scope)):
             await self._app(scope, receive, _adding(UNLIMITED, send))
             return
         access: Access | None = getattr(scope["app"].state, "access", None)
@@ -227,15 +227,6 @@ class _Recording:
 
 def _method(scope: "Scope") -> str:
     return WEBSOCKET if scope["type"] == "websocket" else str(scope["method"])
-
-
-def _is_from_here(scope: "Scope") -> bool:
-    """Whether the other end of the connection is this machine."""
-    peer = scope.get("client")
-    try:
-        return peer is not None and ipaddress.ip_address(peer[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _query(scope: "Scope") -> list[tuple[str, str]]:

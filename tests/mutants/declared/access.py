@@ -38,7 +38,7 @@ MUTANTS = (
         "guard-opens-local-routes",
         "A local route is open to this machine only.",
         "serving/web/http/authentication.py",
-        'or (rule.needs == "local" and _is_from_here(scope))',
+        'or (rule.needs == "local" and is_from_here(scope))',
         'or rule.needs == "local"',
         (f"{GUARD}::test_a_local_route_is_open_on_this_machine_only",),
     ),

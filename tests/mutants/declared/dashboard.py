@@ -14,6 +14,7 @@ RUNS = "tests/test_dagster_project/test_run_history.py"
 MOUNTED = "tests/test_serving/test_pages_mounted.py"
 SETTINGS = "tests/test_serving/test_pages_settings.py"
 JOBS = "tests/test_serving/test_pages_jobs.py"
+METRICS = "tests/test_serving/test_pages_metrics.py"
 FILES = "tests/test_serving/test_pages_files.py"
 WIDGETS = "tests/test_serving/test_widgets.py"
 
@@ -97,6 +98,30 @@ MUTANTS = (
         "SELECT max(id)",
         "SELECT min(id)",
         (f"{RUNS}::test_failing_checks_are_the_last_results_that_dagster_tells",),
+    ),
+    Mutant(
+        "dashboard-metrics-open-elsewhere",
+        "The metrics of the dashboard are open to this machine only.",
+        "serving/pages/guard.py",
+        'or (rule.needs == "local" and is_from_here(scope))',
+        'or rule.needs == "local"',
+        (f"{METRICS}::test_this_machine_needs_no_login_and_others_a_session",),
+    ),
+    Mutant(
+        "dashboard-metrics-of-the-endpoint",
+        "The dashboard shows its own metrics alone, none of the endpoint as zero.",
+        "serving/monitoring/metrics/exposing.py",
+        "_Families(PAGE_METRICS.__contains__)",
+        "_Families(lambda name: name.startswith(PREFIX))",
+        (f"{METRICS}::test_only_metrics_of_the_dashboard_are_shown",),
+    ),
+    Mutant(
+        "dashboard-metrics-name-the-path",
+        "No label of a metric of the dashboard holds what a visitor asked for.",
+        "serving/pages/measuring.py",
+        "OTHER if rule is None else rule.path",
+        "page_path(scope)",
+        (f"{METRICS}::test_pages_are_timed_under_their_declared_address_whatever_was_asked",),
     ),
     Mutant(
         "dashboard-sessions-outlive-their-key",

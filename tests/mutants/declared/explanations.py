@@ -13,6 +13,14 @@ WORKER = "tests/test_serving/test_explanation_worker.py"
 
 MUTANTS = (
     Mutant(
+        "explanations-counted-nowhere",
+        "What the explanation process measures is on the endpoint's metrics.",
+        "serving/supervision/supervisor.py",
+        "self.explainer.start(self._environment())",
+        "self.explainer.start(os.environ)",
+        (f"{WORKER}::test_its_metrics_are_on_the_endpoint",),
+    ),
+    Mutant(
         "explanation-answered-unlogged",
         "An explanation is on disk before it is answered, so that no kill after the answer loses it.",
         "serving/explain/explainer.py",
