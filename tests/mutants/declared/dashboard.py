@@ -235,8 +235,8 @@ MUTANTS = (
         "dashboard-errors-without-headers",
         "Every answer of the dashboard has the security headers, those of faults too.",
         "serving/pages/app.py",
-        "return CorrelationIds(SecurityHeaders(guard))",
-        "return CorrelationIds(Guard(SecurityHeaders(app), page_policy(), opened.sessions, opened.cookie, port))",
+        "PageTimes(SecurityHeaders(guard), policy)",
+        "PageTimes(Guard(SecurityHeaders(app), policy, opened.sessions, opened.cookie, port), policy)",
         (f"{LOGIN}::test_every_answer_has_the_headers",),
     ),
     Mutant(
