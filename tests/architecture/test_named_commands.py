@@ -19,7 +19,7 @@ MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 VERBS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 MAKE_VARIABLES = set(re.findall(r"\$\(([A-Z_]+)\)|^ifdef ([A-Z]+)", MAKEFILE, re.MULTILINE))
 COMMAND = re.compile(r"(?:^|[\s/;&(])quantlake ((?![-/])[^;&)]+)")
-ROUTE = re.compile(r"(?:/api/v1|/ws/v1)/[\w/{}.-]*\w|/(?:healthz|readyz|metrics|problems)\b(?:/[a-z]\w+)?")
+ROUTE = re.compile(r"(?:/api/v1|/ws/v1)/[\w/{}.-]*\w|(?<![a-z])/(?:healthz|readyz|metrics|problems)\b(?:/[a-z]\w+)?")
 ROUTES = [
     *re.findall(r"^\| `[A-Z]+ (\S+)`", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE),
     "/ws/v1/predictions",
