@@ -135,6 +135,16 @@ def test_the_client_asks_the_same(app, client, served, lived):
             history.bars("K0")
 
 
+def test_the_symbols_of_the_online_store_are_listed_only_where_no_bar_is_known(client, app, monkeypatch):
+    predictor, listed = app.state.predictor, []
+    symbols = predictor.symbols
+    monkeypatch.setattr(predictor, "symbols", lambda: listed.append("once") or symbols())
+    assert client.get(f"{PUBLIC}/bars/KO").status_code == 200
+    assert listed == []
+    assert client.get(f"{PUBLIC}/bars/K0").status_code == 404
+    assert listed == ["once"]
+
+
 @pytest.fixture
 def readers(lived):
     """Headers of two keys that may read, with their ids."""
