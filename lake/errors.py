@@ -23,6 +23,7 @@
     ├── FeatureError         a feature cannot be computed
     ├── LookAheadError       something saw what was not yet known
     ├── UnknownNameError     no such symbol, feature, model, strategy; lists the nearest
+    ├── FullWatchListError    a watch list would hold more symbols than it may
     ├── ImpossibleChangeError a what-if asks for a value that a feature cannot have
     ├── NotReadyError        the thing exists in principle but has not been made yet
     ├── OnlineStoreError     Redis does not answer
@@ -150,6 +151,10 @@ class LookAheadError(QuantlakeError):
 
 class ImpossibleChangeError(QuantlakeError):
     """A forecast of a changed input was asked for with a value that the feature cannot have."""
+
+
+class FullWatchListError(QuantlakeError):
+    """A watch list would hold more symbols than it may, so it was not changed."""
 
 
 class NotReadyError(QuantlakeError):

@@ -283,12 +283,12 @@ def _publish(
     """
     from training.judge import measures_of, plot_calibration, plot_forecast_against_truth
 
-    folder, caveats = work.folder / "plots", _caveats(work)
+    folder, caveats, grid = work.folder / "plots", _caveats(work), work.experiment.calendar
     first = [forecast for forecast in forecasts if forecast.seed == forecasts[0].seed]
     forecasts_path, calibration_path = (folder / f"{name}_{what}.png" for what in ("forecasts", "calibration"))
     drawn = {
-        f"{name}_forecast_against_truth": plot_forecast_against_truth(first, forecasts_path, caveats=caveats),
-        f"{name}_calibration": plot_calibration(first, calibration_path),
+        f"{name}_forecast_against_truth": plot_forecast_against_truth(first, grid, forecasts_path, caveats=caveats),
+        f"{name}_calibration": plot_calibration(first, grid, calibration_path),
     }
     measures, tags = measures_of(table), {"caveats": "\n".join(caveats)}
     track(work, name, parameters=parameters[name], measures=measures, tags=tags, files={"plots": drawn.values()})

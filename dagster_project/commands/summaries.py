@@ -355,11 +355,16 @@ def _drift(settings: "Settings") -> str:
 
     if not Lake.open(settings).exists(DRIFT):
         return "Drift against the training years: not judged, too few sessions to compare."
-    found = rows(settings, "select subject, is_drifted from drift qualify event_time = max(event_time) over ()")
-    drifted = sorted(subject for subject, is_drifted in found if is_drifted)
-    verdict = f"{len(drifted)} of {len(found)} drifted" + (f": {', '.join(drifted)}" if drifted else "")
+    judged = rows(
+        settings,
+        "select subject, bool_or(is_drifted) from drift where event_time = (select max(event_time) from drift) "
+        "group by subject",
+    )
+    drifted = sorted(subject for subject, is_drifted in judged if is_drifted)
+    verdict = f"{len(drifted)} of {counted(len(judged), 'subject')} drifted"
+    names = f": {', '.join(drifted)}" if drifted else ""
     page = settings.declared_market.command("drift")
-    return f"Drift of features and forecasts against the training years: {verdict}. Its page: `{page}`."
+    return f"Drift of features and forecasts against the training years: {verdict}{names}. Its page: `{page}`."
 
 
 def _price(price: float) -> str:

@@ -57,12 +57,18 @@ def update(
             document, table = _generated(symbols, sessions, history, out)
         else:
             with taking_turn("update"):
-                document, table = _users(out)
+                document, table = _users(out, with_tables=as_json)
     is_for_program(document, table, as_json=as_json, as_csv=as_csv)
 
 
-def _users(out: "Console") -> tuple[dict[str, Any], DataTable]:
-    """Update the user's lake, told stage by stage, and return what was done as values, and the table of its stages."""
+def _users(out: "Console", *, with_tables: bool) -> tuple[dict[str, Any], DataTable]:
+    """Update the user's lake, told stage by stage, and return what was done as values, and the table of its stages.
+
+    Parameters
+    ----------
+    with_tables
+        Whether the values hold a report of every table, which is read anew for it.
+    """
     from dagster_project.commands import summaries
     from dagster_project.runs import count_stages, seconds_together, update, users_platform
     from feature_repo.online.redis_server import running_redis
@@ -88,7 +94,7 @@ def _users(out: "Console") -> tuple[dict[str, Any], DataTable]:
         out.print(f"\nUp to {now:%Y-%m-%d} in {seconds:.1f} s, {settings().home}")
     else:
         out.print(f"\nNothing was left to do up to {now:%Y-%m-%d}, in {seconds:.1f} s, {settings().home}")
-    document = {
+    document: dict[str, Any] = {
         "command": "update",
         "market": settings().declared_market.name,
         "outcome": DONE if is_done else NOTHING_TO_DO,
@@ -96,7 +102,10 @@ def _users(out: "Console") -> tuple[dict[str, Any], DataTable]:
         "seconds": round(seconds, 3),
     }
     table = stage_table(stages)
-    return document | {"stages": table.records(), "tables": summaries.tables(settings()).records()}, table
+    document["stages"] = table.records()
+    if with_tables:
+        document["tables"] = summaries.tables(settings()).records()
+    return document, table
 
 
 def stage_table(stages: "Sequence[Stage]") -> DataTable:

@@ -72,6 +72,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", f"{PUBLIC}/accuracy/{{symbol}}", "read"),
     Rule("GET", f"{PUBLIC}/watchlist", "read"),
     Rule("PUT", f"{PUBLIC}/watchlist", "read"),
+    Rule("POST", f"{PUBLIC}/watchlist/changes", "read"),
     Rule("POST", f"{PUBLIC}/explanations/{{symbol}}", "predict"),
     Rule("GET", f"{PUBLIC}/explanations/{{symbol}}", "read"),
     Rule("GET", f"{PUBLIC}/explanations/jobs/{{job_id}}", "read"),

@@ -94,6 +94,7 @@ from serving.api.history import (
     SkillRecord,
     WatchedRequest,
     WatchedSymbols,
+    WatchListChange,
     WatchRow,
 )
 from serving.api.ingest import IngestAnswer, IngestStatusAnswer, SourceStatus
@@ -241,6 +242,7 @@ __all__ = [
     "TokenAnswer",
     "TrialRequest",
     "Unavailable",
+    "WatchListChange",
     "WatchRow",
     "WatchedRequest",
     "WatchedSymbols",

@@ -321,3 +321,15 @@ class WatchedRequest(Request):
     """A watch list to store in place of the one before."""
 
     symbols: list[Symbol] = Field(max_length=BATCH_SYMBOLS, examples=[["AAPL", "IBM"]])
+
+
+class WatchListChange(Request):
+    """Symbols to remove from a watch list, and symbols to add at its end."""
+
+    add: list[Symbol] = Field(default=[], max_length=BATCH_SYMBOLS, examples=[["KO"]])
+    remove: list[Symbol] = Field(
+        default=[],
+        max_length=BATCH_SYMBOLS,
+        description="one that is not listed is no error; one that is added too moves to the end",
+        examples=[["IBM"]],
+    )

@@ -111,6 +111,12 @@ class HistoryCalls:
         found: api.WatchedSymbols = self._ask(api.WatchedSymbols, "PUT", "/watchlist", json={"symbols": list(symbols)})
         return found
 
+    def change_watch_list(self, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> api.WatchedSymbols:
+        """Remove symbols from the watch list of the key and add others at its end; concurrent changes all count."""
+        change = {"add": list(add), "remove": list(remove)}
+        found: api.WatchedSymbols = self._ask(api.WatchedSymbols, "POST", "/watchlist/changes", json=change)
+        return found
+
     def _get(self, kind: Any, route: str, symbol: str, asked: dict[str, Any]) -> Any:
         given = {name: _text(value) for name, value in asked.items() if value is not None}
         return self._ask(kind, "GET", f"/{route}/{quote(symbol, safe='')}", params=given)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dagster_project.cli import app
+from dagster_project.commands import summaries
 from lake.clock import DEMO_START
 from lake.errors import NotReadyError
 from lake.settings import settings as read_settings
@@ -46,6 +47,15 @@ def test_the_newest_findings_are_shown_and_their_page_is_made(home: Lake, monkey
     assert f"The page: {read_settings().reports / 'drift-2012-12-31.html'}" in said
     found = json.loads(CliRunner().invoke(app, ["drift", "--json"], catch_exceptions=False).output)
     assert (found["drifted"], len(found["findings"])) == (["volatility_20d"], 2)
+
+
+def test_the_summary_counts_the_subjects_that_the_verb_counts(home: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = findings(return_1d=0.9, volatility_20d=0.001)
+    home.merge(DRIFT, pl.concat([found, found.with_columns(aspect=pl.lit("missing"))]))
+    monkeypatch.setattr("serving.drift.write_page", lambda _lake, settings, figures: settings.reports / figures.page)
+    verdict = "1 of 2 subjects drifted"
+    assert verdict in CliRunner().invoke(app, ["drift"], catch_exceptions=False).output
+    assert f"{verdict}: volatility_20d." in summaries._drift(read_settings())
 
 
 @pytest.mark.usefixtures("home")

@@ -89,8 +89,11 @@ def test_an_update_is_one_document_and_its_stages_are_a_table(
 ) -> None:
     home_of_environment.mkdir()
 
-    def update(out: Console) -> tuple[dict[str, object], DataTable]:
+    asked_for_tables: list[bool] = []
+
+    def update(out: Console, *, with_tables: bool) -> tuple[dict[str, object], DataTable]:
         out.print("raw_bars: 7 new")
+        asked_for_tables.append(with_tables)
         return {"command": "update", "outcome": DONE}, stage_table(STAGES)
 
     monkeypatch.setattr("dagster_project.commands.update._users", update)
@@ -99,6 +102,8 @@ def test_an_update_is_one_document_and_its_stages_are_a_table(
     assert "raw_bars: 7 new" in asked.stderr
     asked = CliRunner().invoke(app, ["update", "--csv"], catch_exceptions=False)
     assert [row["stage"] for row in csv.DictReader(StringIO(asked.stdout))] == ["raw_bars", "bars"]
+    assert CliRunner().invoke(app, ["update"], catch_exceptions=False).exit_code == 0
+    assert asked_for_tables == [True, False, False], "JSON alone prints the tables"
 
 
 def test_a_plan_reaches_to_the_day_that_is_replayed_and_moves_nothing(home_of_environment: Path) -> None:

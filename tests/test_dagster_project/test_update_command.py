@@ -154,7 +154,7 @@ def test_a_stage_that_fails_is_said_with_the_next_step(settings: Settings, monke
     monkeypatch.setattr("feature_repo.online.redis_server.running_redis", lambda _: nullcontext())
     console = Console(width=200, record=True, file=StringIO())
     with pytest.raises(SourceError, match="cannot be refined"):
-        command._users(console)
+        command._users(console, with_tables=False)
     printed = console.export_text()
     assert "raw_bars: 7 new" in printed
     assert "The next stage failed, and nothing after it was made. `quantlake update` goes on from there" in printed
@@ -174,7 +174,10 @@ def test_an_update_without_anything_new_is_not_reported_as_done(
     monkeypatch.setattr("dagster_project.runs.update", nothing)
     monkeypatch.setattr("feature_repo.online.redis_server.running_redis", lambda _: nullcontext())
     console = Console(width=200, record=True, file=StringIO())
-    command._users(console)
+    document, _ = command._users(console, with_tables=False)
+    assert "tables" not in document
+    document, _ = command._users(console, with_tables=True)
+    assert "tables" in document
     printed = console.export_text()
     assert "raw_bars: nothing to do, no bar that is not stored" in printed
     assert "Nothing was left to do up to 2012-12-31" in printed

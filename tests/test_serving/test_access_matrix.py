@@ -42,6 +42,7 @@ BODIES = {
     "/models/canary": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/rollback": {"model": "lstm"},
     "/watchlist": {"symbols": ["AAPL"]},
+    "/watchlist/changes": {"add": ["AAPL"]},
     "/predictions/batch": {"prediction_ids": ["0" * 32]},
     "/admin/keys": {"name": "matrix", "role": "read"},
     "/admin/keys/revoke": {"key_id": "nobody"},

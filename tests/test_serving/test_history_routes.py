@@ -130,8 +130,19 @@ def test_the_client_asks_the_same(app, client, served, lived):
         ):
             assert found.model_dump(mode="json") == said(client, f"{path}&horizon_sessions=5")
         assert history.store_watch_list(["IBM", "KO"]).symbols == history.watch_list().symbols == ["IBM", "KO"]
+        assert history.change_watch_list(add=["GE"], remove=["IBM"]).symbols == ["KO", "GE"]
         with pytest.raises(RefusedError, match="no symbol"):
             history.bars("K0")
+
+
+def test_the_symbols_of_the_online_store_are_listed_only_where_no_bar_is_known(client, app, monkeypatch):
+    predictor, listed = app.state.predictor, []
+    symbols = predictor.symbols
+    monkeypatch.setattr(predictor, "symbols", lambda: listed.append("once") or symbols())
+    assert client.get(f"{PUBLIC}/bars/KO").status_code == 200
+    assert listed == []
+    assert client.get(f"{PUBLIC}/bars/K0").status_code == 404
+    assert listed == ["once"]
 
 
 @pytest.fixture
@@ -152,6 +163,35 @@ def test_a_watch_list_is_the_one_of_its_key_alone(client, readers):
     assert datetime.fromisoformat(stored["changed_at"]) >= started
     assert client.get(f"{PUBLIC}/watchlist", headers=ada).json() == stored
     assert client.get(f"{PUBLIC}/watchlist", headers=bob).json()["symbols"] == []
+
+
+def test_a_watch_list_is_changed_in_place(client, readers):
+    (_, ada), (_, bob) = readers
+    client.put(f"{PUBLIC}/watchlist", json={"symbols": ["KO", "IBM", "GE"]}, headers=ada)
+    for change, expected in (
+        ({"add": ["AAPL", "KO", "AAPL"], "remove": ["IBM"]}, ["KO", "GE", "AAPL"]),
+        ({"add": ["KO"], "remove": ["KO", "GONE"]}, ["GE", "AAPL", "KO"]),
+        ({}, ["GE", "AAPL", "KO"]),
+    ):
+        changed = client.post(f"{PUBLIC}/watchlist/changes", json=change, headers=ada).json()
+        assert changed["symbols"] == expected
+        assert client.get(f"{PUBLIC}/watchlist", headers=ada).json() == changed
+    assert client.get(f"{PUBLIC}/watchlist", headers=bob).json()["symbols"] == []
+
+
+def test_a_change_that_is_refused_changes_no_watch_list(client, lived, readers):
+    (key_id, ada), _ = readers
+    before = watch_lists.write(lived.settings, key_id, [f"S{number}" for number in range(5_000)])
+    for change, status, told in (
+        ({"add": ["KO"]}, 422, "5,001 symbols, and it holds 5,000 at most"),
+        ({"add": ["K0"], "remove": ["S1"]}, 404, "KO"),
+        ({"add": "KO"}, 422, "add"),
+        ({"symbols": ["KO"]}, 422, "symbols"),
+    ):
+        answer = client.post(f"{PUBLIC}/watchlist/changes", json=change, headers=ada)
+        assert (answer.status_code, told in answer.text) == (status, True), answer.text
+    assert watch_lists.read(lived.settings, key_id) == before
+    assert client.post(f"{PUBLIC}/watchlist/changes", json={"add": ["KO"], "remove": ["S1"]}, headers=ada).is_success
 
 
 @pytest.mark.parametrize(

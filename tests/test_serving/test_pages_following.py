@@ -1,5 +1,8 @@
 """One's own watch list in the dashboard: whose it is, who may change it, and what is said without the endpoint."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from serving.access import keys, watch_lists
@@ -11,6 +14,8 @@ from support.ports import free_port
 FOREIGN = "http://127.0.0.1:4000"
 NOBODY = 1_025
 """A port that no endpoint listens on."""
+SIMULTANEOUS = 8
+"""Follows that are sent at once."""
 LISTED = "Symbols of the watch list"
 
 
@@ -100,6 +105,24 @@ def test_a_symbol_is_followed_once(visitor, settings, reader):
     assert followed(settings, reader[0]) == ["KO", "IBM"]
 
 
+def test_of_symbols_followed_at_once_none_is_lost(visitor, settings, reader):
+    watch_lists.write(settings, reader[0].id, ["GE"])
+    listed = visitor.get("/").text
+    wanted = [cells[0] for cells in Page(listed).rows(LISTED) if cells[0] != "GE"][:SIMULTANEOUS]
+    assert len(wanted) == SIMULTANEOUS
+    form_token, together = token_of(visitor), Barrier(len(wanted) + 1)
+
+    def press_at_once(choice, symbol):
+        together.wait()
+        return visitor.post("/watchlist", data={"form_token": form_token, "choice": choice, "symbol": symbol})
+
+    with ThreadPoolExecutor(len(wanted) + 1) as pool:
+        asked = [pool.submit(press_at_once, "follow", symbol) for symbol in wanted]
+        asked.append(pool.submit(press_at_once, "unfollow", "GE"))
+    assert [each.result().status_code for each in asked] == [303] * len(asked)
+    assert sorted(followed(settings, reader[0])) == sorted(wanted)
+
+
 @pytest.mark.parametrize(
     ("others", "headers"),
     [
@@ -137,7 +160,8 @@ def test_the_list_of_another_key_is_neither_shown_nor_changed(visitor, app, sett
 
 
 @pytest.mark.parametrize(
-    ("choice", "symbol", "told"), [("follow", "APPL", "AAPL"), ("follow", "", "symbol"), ("forget", "KO", "unfollow")]
+    ("choice", "symbol", "told"),
+    [("follow", "APPL", "AAPL"), ("follow", "", "at least 1 character"), ("forget", "KO", "unfollow")],
 )
 def test_what_there_is_not_is_refused(visitor, settings, reader, choice, symbol, told):
     answer = send(visitor, choice, symbol)

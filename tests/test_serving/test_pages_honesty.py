@@ -91,9 +91,18 @@ def require_known_by(text: str, until: datetime) -> None:
 
 
 def looked_back_at(visitor, home, pairs: int) -> None:
-    """Look at random pages as of random sessions; none may hold what was known later."""
+    """Look at random pages as of random sessions; none may hold what was known later.
+
+    The sessions are those at which a replay of each horizon had matured: before, there is no page of a model.
+    """
     draw = random.Random(7)
-    closes = home.lake.read(REGIMES)["event_time"].sort().tail(43)[:-1].to_list()
+    replayed = home.lake.read(FORECASTS, where=(pl.col("model_name") == "ridge") & (pl.col("kind") == "replay"))
+    matured = replayed.join(
+        home.lake.read(OUTCOMES).select("forecast_id", pl.col("known_time").alias("matured")), on="forecast_id"
+    )
+    first = matured.group_by("horizon_sessions").agg(pl.col("matured").min())["matured"].max()
+    closes = home.lake.read(REGIMES)["event_time"].sort().to_list()
+    closes = [at for at in closes if at >= first][:-1]
     ways = ("/s/{symbol}", "/s/{symbol}?model=ridge", "/", "/models", "/models/ridge", "/strategies")
     for _ in range(pairs):
         at, symbol, horizon = draw.choice(closes), draw.choice(sorted(SYMBOLS)), draw.choice([1, 5])

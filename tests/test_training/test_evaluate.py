@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from training.judge import (
     forecast_folds,
     measures_of,
     pinball_loss,
+    plot_calibration,
     plot_forecast_against_truth,
     score_folds,
 )
@@ -185,8 +187,20 @@ def test_what_the_source_says_of_its_returns_stands_at_the_foot_of_their_picture
 ) -> None:
     ours = [one for one in forecasts if one.model == "ridge"]
     paths = [
-        plot_forecast_against_truth(ours, tmp_path / f"{len(said)}.png", caveats=said)
+        plot_forecast_against_truth(ours, "XNYS", tmp_path / f"{len(said)}.png", caveats=said)
         for said in ((), ("Survivors.",), ("Survivors.", "Closes only."))
     ]
     heights = [int.from_bytes(path.read_bytes()[20:24], "big") for path in paths]  # of the PNG's header
     assert heights == [650, 670, 690]
+
+
+@pytest.mark.parametrize("draw", [plot_forecast_against_truth, plot_calibration])
+@pytest.mark.parametrize(
+    ("grid", "named"), [("XNYS", ["1 session", "5 sessions"]), ("24/7@15m", ["15 minutes", "75 minutes"])]
+)
+def test_pictures_name_horizons_as_the_market_does(
+    forecasts: list[FoldForecast], tmp_path: Path, draw: Any, grid: str, named: list[str]
+) -> None:
+    """An SVG file holds each text of the picture as a comment."""
+    text = draw([one for one in forecasts if one.model == "ridge"], grid, tmp_path / "plot.svg").read_text()
+    assert re.findall(r"<!-- ridge: return over (.+?) -->", text) == named

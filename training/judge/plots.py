@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from feature_repo.targets import QUANTILES
+from lake.horizons import horizon_of, interval_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,13 +23,15 @@ FOOT = 0.2
 BAND, LINE, TRUTH = "#c9d8ef", "#2a5caa", "#1a1a1a"
 
 
-def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path, *, caveats: Sequence[str] = ()) -> Path:
+def plot_forecast_against_truth(
+    forecasts: "list[FoldForecast]", grid: str, path: Path, *, caveats: Sequence[str] = ()
+) -> Path:
     """Draw the forecasts of one model beside the outcomes, one column per horizon, and return the path of the PNG.
 
     Above, one symbol through the last test interval: the band p10..p90, the median, and the outcomes. Below, all
     forecasts in ten groups from the lowest median to the highest: mean forecast and mean outcome of each group, with
     two standard errors of the outcome, as if outcomes were independent, which those of one session are not. What the
-    source of the returns says about them, `caveats`, stands at the foot.
+    source of the returns says about them, `caveats`, stands at the foot. Horizons are named by the `grid` of the bars.
     """
     figure = _figure(6.5 + FOOT * len(caveats), foot=FOOT * len(caveats))
     for line, caveat in enumerate(reversed(caveats)):
@@ -37,15 +40,15 @@ def plot_forecast_against_truth(forecasts: "list[FoldForecast]", path: Path, *, 
     axes = figure.subplots(2, len(horizons), squeeze=False)
     for column, horizon in enumerate(horizons):
         _draw_band(axes[0][column], forecasts[-1], column)
-        axes[0][column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
+        axes[0][column].set_title(_title(forecasts[0].model, horizon, grid), fontsize=10)
         _draw_groups(axes[1][column], forecasts, column)
     return _save(figure, path)
 
 
-def plot_calibration(forecasts: "list[FoldForecast]", path: Path) -> Path:
+def plot_calibration(forecasts: "list[FoldForecast]", grid: str, path: Path) -> Path:
     """Draw the share of outcomes below each forecast quantile, one line per fold, and return the path of the PNG.
 
-    A calibrated model lies on the diagonal.
+    A calibrated model lies on the diagonal. Horizons are named by the `grid` of the bars.
     """
     figure = _figure(3.6)
     horizons = forecasts[0].truth.horizons
@@ -57,9 +60,13 @@ def plot_calibration(forecasts: "list[FoldForecast]", path: Path) -> Path:
             below = (forecast.truth.y[known, column, None] <= forecast.quantiles[known, column]).mean(axis=0)
             axes[column].plot(QUANTILES, below, marker="o", markersize=4, linewidth=1, label=forecast.fold)
         axes[column].set(xlabel="forecast quantile", ylabel="share of outcomes below", xlim=(0, 1), ylim=(0, 1))
-        axes[column].set_title(f"{forecasts[0].model}: {horizon}-session return", fontsize=10)
+        axes[column].set_title(_title(forecasts[0].model, horizon, grid), fontsize=10)
     axes[0].legend(fontsize=8)
     return _save(figure, path)
+
+
+def _title(model: str, bars: int, grid: str) -> str:
+    return f"{model}: return over {horizon_of(bars, interval_of(grid))}"
 
 
 def _draw_band(axes: "Axes", forecast: "FoldForecast", column: int) -> None:

@@ -37,8 +37,9 @@ async def change(request: "Request", session: "LoginSession", form: Form) -> "Re
 
 
 def _change(dashboard: "Dashboard", session: "LoginSession", choice: Choice, symbol: str) -> None:
-    """Ask the endpoint for the list and store the changed one; it keeps the first place of a symbol named twice."""
+    """Let the endpoint add or remove the symbol."""
     client: Client = dashboard.endpoint.of(session.caller)
-    listed = client.history.watch_list().symbols
-    changed = [*listed, symbol] if choice == "follow" else [each for each in listed if each != symbol]
-    client.history.store_watch_list(changed)
+    if choice == "follow":
+        client.history.change_watch_list(add=[symbol])
+    else:
+        client.history.change_watch_list(remove=[symbol])

@@ -15,6 +15,7 @@ BODIES: dict[str, dict[str, Any]] = {
     f"{PUBLIC}/predict": {"symbol": "AAPL", "horizon_sessions": 1},
     f"{PUBLIC}/predict/batch": {"symbols": ["AAPL", "IBM"], "horizon_sessions": 1},
     f"{PUBLIC}/watchlist": {"symbols": ["AAPL", "IBM"]},
+    f"{PUBLIC}/watchlist/changes": {"add": ["KO"], "remove": ["IBM"]},
     f"{PUBLIC}/explain/prediction": {"prediction_id": ID, "quantile": "width"},
     f"{PUBLIC}/explain/counterfactual": {"prediction_id": ID, "changes": {"volatility_garch": {"by": 0.05}}},
     f"{PUBLIC}/explanations/{{symbol}}": {"depth": "fast", "horizon_sessions": 1},

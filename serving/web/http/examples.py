@@ -92,6 +92,9 @@ QUESTIONS: tuple[ExampleRequest, ...] = (
     ExampleRequest("how bands held", "GET", f"{PUBLIC}/calibration/{{symbol}}", ONE | {"horizon_sessions": 1}),
     ExampleRequest("past accuracy", "GET", f"{PUBLIC}/accuracy/{{symbol}}", ONE | {"horizon_sessions": 5, "limit": 1}),
     ExampleRequest("a watch list stored", "PUT", f"{PUBLIC}/watchlist", {}, {"symbols": ["AAPL", "IBM"]}),
+    ExampleRequest(
+        "a watch list changed", "POST", f"{PUBLIC}/watchlist/changes", {}, {"add": ["KO"], "remove": ["IBM"]}
+    ),
     ExampleRequest("the watch list", "GET", f"{PUBLIC}/watchlist", {}),
     ExampleRequest("models", "GET", f"{PUBLIC}/models/status", {}),
     ExampleRequest("models, looked at anew", "POST", f"{INTERNAL}/reload", {}),

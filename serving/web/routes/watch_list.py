@@ -31,6 +31,15 @@ def add_routes(app: FastAPI) -> None:
         require_known(found, list(request.app.state.predictor.symbols()))
         return _told(watch_lists.write(_settings(request), request.state.caller.key_id, found))
 
+    @app.post(f"{ROUTE}/changes", tags=["history"])
+    def change_watch_list(body: api.WatchListChange, request: Request) -> api.WatchedSymbols:
+        """Remove symbols from the watch list and add others at its end; of changes at the same time none is lost."""
+        names = request.app.state.asked_names
+        added = [each.symbol for each in names.find(body.add)]
+        removed = {each.symbol for each in names.find(body.remove)}.union(body.remove)
+        require_known(added, list(request.app.state.predictor.symbols()))
+        return _told(watch_lists.change(_settings(request), request.state.caller.key_id, added, removed))
+
 
 def _settings(request: Request) -> "Settings":
     configured: Settings = request.app.state.predictor.logged.configured

@@ -9,6 +9,7 @@ ROUTES = "tests/test_serving/test_history_routes.py"
 OWN_VALUES = "tests/test_serving/test_own_values.py"
 USER_DATA = "tests/test_serving/test_access_user_data.py"
 SIZES = "tests/test_serving_feedback/test_company_size.py"
+FOLLOWING = "tests/test_serving/test_pages_following.py"
 ADMIN = "tests/test_serving/test_administration.py"
 
 MUTANTS = (
@@ -126,6 +127,14 @@ MUTANTS = (
         'f"{key_id}.json"',
         '"watch_list.json"',
         (f"{ROUTES}::test_a_watch_list_is_the_one_of_its_key_alone",),
+    ),
+    Mutant(
+        "watch-list-changed-without-a-lock",
+        "Of changes of a watch list at the same time none is lost.",
+        "serving/access/watch_lists.py",
+        "    with _alone(settings):\n        kept =",
+        "    if True:\n        kept =",
+        (f"{FOLLOWING}::test_of_symbols_followed_at_once_none_is_lost",),
     ),
     Mutant(
         "watch-list-after-deletion",
