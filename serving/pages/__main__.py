@@ -20,6 +20,7 @@ def main() -> None:
         port=configured.dashboard_port,
         log_level=configured.log_level,
         access_log=False,
+        proxy_headers=False,  # who asks is who is connected: attempts to log in are counted by address
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

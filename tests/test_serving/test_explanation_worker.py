@@ -106,7 +106,7 @@ def test_it_answers_what_an_explainer_of_any_process_computes(http: httpx.Client
     assert (first.is_cached, again.is_cached) == (False, True)
     here = Explainer(mine.lake, Champions(mine.settings)).explain(ExplanationKey(asked["prediction_id"]))
     computed = explanation_answer(here, "width", mine.settings.declared_market, is_cached=False)
-    assert first == computed.model_copy(update={"seconds": first.seconds})
+    assert first == computed.model_copy(update={"seconds": first.seconds, "explanation_id": first.explanation_id})
 
 
 def test_its_metrics_are_on_the_endpoint(http: httpx.Client) -> None:

@@ -104,7 +104,7 @@ def test_the_blends_contributions_are_the_weighted_sum_of_its_models(blend: Rema
 
 
 def test_the_same_question_has_the_same_answer_and_the_base_never_changes(blend: RemadeForecast) -> None:
-    first, again = (replace(explain_forecast(blend), seconds=0.0) for _ in range(2))
+    first, again = (replace(explain_forecast(blend), seconds=0.0, explanation_id="") for _ in range(2))
     assert first == again
     assert explain_forecast(blend, "detailed").base_values == first.base_values
     other = replace(blend, inputs=replace(blend.inputs, row=blend.inputs.row | {"forecast_id": "0" * 32}))

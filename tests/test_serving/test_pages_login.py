@@ -14,7 +14,9 @@ from serving.pages.headers import CONTENT_SECURITY_POLICY, HEADERS
 from serving.pages.login import Attempts, LoginSessions, SessionCookie, code_path, issue_code, take_code
 from serving.pages.policy import RULES
 from serving.pages.routes import ROUTES
-from support.dashboard import Page, log_in, log_in_as_owner, visiting
+from support.browsers import dashboard_process
+from support.dashboard import Page, browsing, log_in, log_in_as_owner, visiting
+from support.ports import free_port
 from support.waiting import VirtualClock, until
 
 FOREIGN = "http://127.0.0.1:4000"
@@ -229,6 +231,16 @@ def test_a_code_ends_after_a_minute_and_with_the_next_one(home):
     assert not take_code(home, first)
     assert take_code(home, second)
     assert not take_code(home, second)
+
+
+def test_attempts_are_counted_whatever_address_a_client_says_is_its_own(home):
+    started = home.model_copy(update={"dashboard_port": free_port()})
+    with dashboard_process(started), browsing(started) as client:
+        tried = [
+            client.post("/login", data={"key": "ql_a_b"}, headers={"x-forwarded-for": f"192.0.2.{number}"}).status_code
+            for number in range(6)
+        ]
+    assert tried == [401] * 5 + [429]
 
 
 def test_five_attempts_a_minute_and_no_more(stranger, home):

@@ -20,6 +20,14 @@ WIDGETS = "tests/test_serving/test_widgets.py"
 
 MUTANTS = (
     Mutant(
+        "dashboard-believes-forwarded-addresses",
+        "Attempts to log in to the dashboard are counted by who is connected, whatever address they say is theirs.",
+        "serving/pages/__main__.py",
+        "proxy_headers=False,",
+        "proxy_headers=True,",
+        (f"{LOGIN}::test_attempts_are_counted_whatever_address_a_client_says_is_its_own",),
+    ),
+    Mutant(
         "dashboard-band-without-badge",
         "No band of a forecast is shown without how often such bands held.",
         "serving/pages/views/bands.py",
