@@ -28,7 +28,7 @@ SESSIONS, SYMBOLS = 1_001, 1_000
 """A million orders: one per symbol and session but the first."""
 YEARS_SESSIONS, YEARS_SYMBOLS = 3_276, 25
 CASH, FEE_BPS, INVESTED = 1e8, 1.0, 0.4
-"""The weights leave more cash than a session ever buys for, so that vectorbt, which lends none, makes the same fills."""
+"""The weights leave more cash than a session buys for, so that vectorbt, which lends none, makes the same fills."""
 SAME = 1e-9
 
 
@@ -91,7 +91,7 @@ def _notes(rival: Answer | Unavailable) -> tuple[str, ...]:
     )
     return (
         compared,
-        f"of {VECTORBT.name} the quicker of its two sequences of orders counts, in a process of its own, compiled before",
+        f"of {VECTORBT.name} the quicker of its two sequences of orders counts, in its own process, compiled before",
         "all costs: fee, spread, slippage, square-root impact, a cap on volume, borrow fees and interest",
     )
 
