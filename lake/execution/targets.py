@@ -1,7 +1,8 @@
 """The vectorised twin of the event engine: target weights and market orders only, and as many as one likes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,7 @@ def simulate_targets(
         raise ConfigError(f"The weights have the shape {given.shape}, the bars {panel.close.shape}; give one per bar.")
     if np.isinf(given).any():
         raise ConfigError("A weight is infinite; give parts of the equity, or NaN to leave a symbol alone.")
-    runs = {"compiled": compiled_run, "numpy": lambda: run_rows}
+    runs: dict[str, Callable[[], Any]] = {"compiled": compiled_run, "numpy": lambda: run_rows}
     if arithmetic not in runs:
         raise UnknownNameError("arithmetic", arithmetic, runs)
     paths = empty_paths(*given.shape)
