@@ -1,8 +1,7 @@
 """The vectorised twin of the event engine: target weights and market orders only, and as many as one likes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,9 @@ from lake.execution.simulation import FillAt, check_targets
 from lake.execution.target_arrays import KINDS, Row, empty_account, empty_paths, knobs_of, market_of
 from lake.execution.target_loop import compiled_run
 from lake.execution.target_rows import run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Arithmetic = Literal["compiled", "numpy"]
 
