@@ -25,6 +25,7 @@ from declared import (
     packaged,
     pages,
     prices,
+    risk,
     sessions,
     sources,
     storage,
@@ -58,4 +59,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *homes.MUTANTS,
     *terminal.MUTANTS,
     *pages.MUTANTS,
+    *risk.MUTANTS,
 )
