@@ -2,11 +2,13 @@
 
 - `states`, `latch`, `switch`: the switch (active, reducing, halted) that every process sees, and how it changes
 - `events`: its changes in the table `risk_events` and in the audit trail
+- `alerts`: what is stopped, in the book of alerts
 - `limits`, `exposures`, `gate`: declared limits, running figures of an account, and the verdict on one order
 - `trips`, `guard`: losses that are confirmed by three quotes, and gate, switch and trips together
 - `tail`, `tail_tests`: value at risk and expected shortfall, and whether they held
 """
 
+from serving.risk.alerts import raise_switch_alerts
 from serving.risk.events import newest_events, settle
 from serving.risk.exposures import RiskAccount, SymbolRisk
 from serving.risk.gate import Verdict, judge
@@ -43,6 +45,7 @@ __all__ = [
     "limits_of",
     "newest_events",
     "parse_limits",
+    "raise_switch_alerts",
     "read_latch",
     "restrict",
     "resume",
