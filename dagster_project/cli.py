@@ -32,6 +32,7 @@ from dagster_project.commands import (
     predict,
     quality,
     replay,
+    risk,
     setting_list,
     sources,
     sql,
@@ -242,6 +243,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(desk.app, name="desk")
+app.add_typer(risk.app, name="risk")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(user_data.app, name="user-data")
 

@@ -5,16 +5,19 @@
 - `alerts`: what is stopped, in the book of alerts
 - `limits`, `exposures`, `gate`: declared limits, running figures of an account, and the verdict on one order
 - `trips`, `guard`: losses that are confirmed by three quotes, and gate, switch and trips together
+- `report`, `figures`: risk of the book in force, with limits used
 - `tail`, `tail_tests`: value at risk and expected shortfall, and whether they held
 """
 
 from serving.risk.alerts import raise_switch_alerts
 from serving.risk.events import newest_events, settle
 from serving.risk.exposures import RiskAccount, SymbolRisk
+from serving.risk.figures import show_risk, update_risk_figures
 from serving.risk.gate import Verdict, judge
 from serving.risk.guard import RiskGuard
 from serving.risk.latch import read_latch
 from serving.risk.limits import Bound, Limits, limits_of, parse_limits
+from serving.risk.report import LimitUse, RiskReport, TailLine, risk_report
 from serving.risk.states import EVERYTHING, Restriction, Scope, SwitchReading, SwitchState
 from serving.risk.switch import restrict, resume
 from serving.risk.tail import TailRisk, filtered_scenarios, tail_forecasts, tail_of
@@ -26,15 +29,18 @@ __all__ = [
     "Bound",
     "Breach",
     "CoverageTest",
+    "LimitUse",
     "Limits",
     "LossWatch",
     "Restriction",
     "RiskAccount",
     "RiskGuard",
+    "RiskReport",
     "Scope",
     "SwitchReading",
     "SwitchState",
     "SymbolRisk",
+    "TailLine",
     "TailRisk",
     "Verdict",
     "acerbi_szekely",
@@ -49,7 +55,10 @@ __all__ = [
     "read_latch",
     "restrict",
     "resume",
+    "risk_report",
     "settle",
+    "show_risk",
     "tail_forecasts",
     "tail_of",
+    "update_risk_figures",
 ]
