@@ -83,7 +83,7 @@ def ack(
 def deliver() -> None:
     """Send what is due once; `quantlake serve` does so every two seconds."""
     from lake.settings import settings
-    from serving.supervision.alert_delivery import deliver_round
+    from serving.risk import deliver_round
 
     done = deliver_round(settings(), _channels())
     print_line(f"{counted(done.sent, 'message')} arrived, {done.failed} did not.")

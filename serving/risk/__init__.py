@@ -9,7 +9,7 @@
 - `tail`, `tail_tests`: value at risk and expected shortfall, and whether they held
 """
 
-from serving.risk.alerts import raise_switch_alerts
+from serving.risk.alerts import deliver_round, raise_switch_alerts
 from serving.risk.events import newest_events, settle
 from serving.risk.exposures import RiskAccount, SymbolRisk
 from serving.risk.figures import show_risk, update_risk_figures
@@ -45,6 +45,7 @@ __all__ = [
     "Verdict",
     "acerbi_szekely",
     "christoffersen",
+    "deliver_round",
     "filtered_scenarios",
     "judge",
     "kupiec",

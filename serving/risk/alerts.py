@@ -2,10 +2,16 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from serving.alerting import Alert, raise_alerts, resolve_absent
+from serving.alerting import Alert, AlertChannel, Round, deliver, raise_alerts, resolve_absent
 from serving.risk.latch import read_latch
 from serving.risk.states import EVERYTHING, SwitchReading
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lake.settings import Settings
 
 SOURCE, NAME = "switch", "QuantlakeTradingStopped"
 ACTION = 'Find out why and close what has to be closed, then: quantlake desk resume --by NAME "reason".'
@@ -36,3 +42,9 @@ def raise_switch_alerts(home: Path) -> None:
     present = switch_alerts(read_latch(home))
     resolve_absent(home, SOURCE, present)
     raise_alerts(home, present)
+
+
+def deliver_round(configured: "Settings", channels: "Sequence[AlertChannel]") -> Round:
+    """Take in the alerts of the switch, and send what is due."""
+    raise_switch_alerts(configured.home)
+    return deliver(configured.home, channels, repeat_minutes=configured.alert_repeat_minutes)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from lake.disk import close_new_files
 from lake.settings import settings
-from serving.alerting import AlertChannel, Round, channels_of, deliver
+from serving.alerting import channels_of
 from serving.processes import end_with_parent
-from serving.risk import raise_switch_alerts, read_latch, settle
+from serving.risk import deliver_round, read_latch, settle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from lake.settings import Settings
 
@@ -27,12 +27,6 @@ logger = logging.getLogger("quantlake.alerts")
 ROUND_SECONDS = 2.0
 SETTLE_ROUNDS = 15
 """Rounds between two attempts to bring changes of the switch into the tables."""
-
-
-def deliver_round(configured: "Settings", channels: "Sequence[AlertChannel]") -> Round:
-    """Take in the alerts of the switch, and send what is due."""
-    raise_switch_alerts(configured.home)
-    return deliver(configured.home, channels, repeat_minutes=configured.alert_repeat_minutes)
 
 
 def run(configured: "Settings", is_over: "Callable[[], bool]") -> None:

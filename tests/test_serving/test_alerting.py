@@ -23,8 +23,7 @@ from serving.alerting import (
     read_alerts,
 )
 from serving.alerting.book import book_path
-from serving.risk import Scope, raise_switch_alerts, restrict, resume
-from serving.supervision.alert_delivery import deliver_round
+from serving.risk import Scope, deliver_round, raise_switch_alerts, restrict, resume
 from support.mail_server import mail_server
 
 NOW = datetime(2024, 1, 2, 15, 0, tzinfo=UTC)
