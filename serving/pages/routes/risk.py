@@ -81,7 +81,7 @@ async def release(request: "Request", session: "LoginSession", form: Form) -> "R
     if not name:
         return error_page(request.scope, 400, "Not changed", "Say who answers for it: the name is missing.")
     by = f"{name[:40]} ({shown.who})"
-    return await _change(request, partial(resume, by=by, reason=form.get("reason", "")), form)
+    return await _change(request, partial(_resume, by=by, reason=form.get("reason", "")), form)
 
 
 @of_own_pages
@@ -98,6 +98,10 @@ async def take_over(request: "Request", session: "LoginSession", form: Form) -> 
 
 def _restrict(home: "Path", *, state: "SwitchState", **said: Any) -> object:
     return restrict(home, state, **said)
+
+
+def _resume(home: "Path", **said: Any) -> object:
+    return resume(home, **said)
 
 
 async def _change(request: "Request", change: "partial[object]", form: Form) -> "Response":
