@@ -36,6 +36,10 @@ def measure() -> Topic:
         "one look at the latch": looks,
         "a halt, on disk": halts,
     }
+    runaway = (
+        f"Runaway of 2012 ({PARENTS} parents, a child every {1e3 * MINUTES * 60 / CHILDREN:.2f} ms): after {sent} orders "
+        f"within {seconds:.2f} s, and {asked} that were asked for, the strategy was halted."
+    )
     return Topic(
         title="Risk gate",
         text="Verdicts on single orders, with value at risk; the latch of the switch; and a runaway.",
@@ -46,8 +50,7 @@ def measure() -> Topic:
         ),
         notes=(
             f"Of the verdicts the slowest in a hundred took {1e6 * np.quantile(own, 0.99):,.0f} µs of the processor.",
-            f"Runaway of 2012 ({PARENTS} parents, a child every {1e3 * MINUTES * 60 / CHILDREN:.2f} ms): after {sent} "
-            + f"orders within {seconds:.2f} s, and {asked} that were asked for, the strategy was halted.",
+            runaway,
         ),
     )
 
