@@ -14,8 +14,10 @@ import typer
 from rich.text import Text
 
 from dagster_project.commands import (
+    alerts,
     audit,
     backup,
+    desk,
     doctor,
     drift,
     explain,
@@ -30,6 +32,7 @@ from dagster_project.commands import (
     predict,
     quality,
     replay,
+    risk,
     setting_list,
     sources,
     sql,
@@ -239,6 +242,9 @@ app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(desk.app, name="desk")
+app.add_typer(risk.app, name="risk")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(user_data.app, name="user-data")
 
 

@@ -2,15 +2,17 @@
 
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`, `drift`,
-`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit`, `setting_list` and
-`user_data` are commands over plain functions.
+`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `alerts`, `risk`, `backup`, `keys`,
+`audit`, `setting_list` and `user_data` are commands over plain functions.
 """
 
 __all__ = [
     "advance",
+    "alerts",
     "audit",
     "backup",
     "demo",
+    "desk",
     "doctor",
     "drift",
     "explain",
@@ -28,6 +30,7 @@ __all__ = [
     "quality",
     "replay",
     "results",
+    "risk",
     "roster",
     "run",
     "setting_list",

@@ -5,6 +5,7 @@
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
 - `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
   matter on the whole
+- `alerts`: the body of an Alertmanager's web hook
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
@@ -32,6 +33,7 @@ from serving.api.administration import (
     SettingsAnswer,
     SettingStatus,
 )
+from serving.api.alerts import AlertsTaken, HookedAlert, HookRequest
 from serving.api.base import (
     BATCH_SYMBOLS,
     DISCLAIMER,
@@ -138,6 +140,7 @@ __all__ = [
     "AccuracyGroup",
     "AccuracyPoint",
     "Acknowledged",
+    "AlertsTaken",
     "Answer",
     "AskedName",
     "BandRecord",
@@ -186,6 +189,8 @@ __all__ = [
     "HistoryRegime",
     "HistorySelection",
     "HitRecord",
+    "HookRequest",
+    "HookedAlert",
     "Horizon",
     "HorizonRequest",
     "IngestAnswer",

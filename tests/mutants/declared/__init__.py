@@ -26,6 +26,7 @@ from declared import (
     packaged,
     pages,
     prices,
+    risk,
     sessions,
     sources,
     storage,
@@ -60,4 +61,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *homes.MUTANTS,
     *terminal.MUTANTS,
     *pages.MUTANTS,
+    *risk.MUTANTS,
 )
