@@ -29,10 +29,14 @@ RECOMMENDATIONS = TableSpec(
         HORIZON,
         Column("action", TEXT, "", "what was advised", allowed=ACTIONS),
         Column("reason", TEXT, "", "rule that decided the action"),
-        Column("quantity", REAL, "shares", "to trade, without sign; null where no size follows", nullable=True, minimum=0),
+        Column(
+            "quantity", REAL, "shares", "to trade, without sign; null where no size follows", nullable=True, minimum=0
+        ),
         Column("current_position", REAL, "shares", "held when it was asked; below zero where sold short"),
         Column("target_position", REAL, "shares", "to hold afterwards; null where no size follows", nullable=True),
-        Column("bound_by", TEXT, "", "which limit of the size was the least; null where there was no size", nullable=True),
+        Column(
+            "bound_by", TEXT, "", "which limit of the size was the least; null where there was no size", nullable=True
+        ),
         Column("direction", TEXT, "", "sign of the forecast's median", allowed=("up", "down", "flat")),
         Column("confidence", REAL, "probability", "that the return has that sign", minimum=0.5, maximum=1),
         Column("expected_return", REAL, "fraction", "calibrated median over the horizon"),
@@ -41,8 +45,17 @@ RECOMMENDATIONS = TableSpec(
         Column("target_price", REAL, "currency", "null where no price is known", nullable=True, positive=True),
         Column("stop_loss", REAL, "currency", "null where nothing would be held", nullable=True, positive=True),
         Column("loss_at_stop", REAL, "currency", "costs included; null without a size", nullable=True, minimum=0),
-        Column("loss_budget", REAL, "currency", "that it had to stay within; null without equity", nullable=True, minimum=0),
-        Column("equity", REAL, "currency", "of the account, as it was named; null where it was not", nullable=True, positive=True),
+        Column(
+            "loss_budget", REAL, "currency", "that it had to stay within; null without equity", nullable=True, minimum=0
+        ),
+        Column(
+            "equity",
+            REAL,
+            "currency",
+            "of the account, as it was named; null where it was not",
+            nullable=True,
+            positive=True,
+        ),
         Column("risk_tolerance", TEXT, "", "as it was named", allowed=RISK_TOLERANCES),
         Column("gate_state", TEXT, "", "of the risk gate; unknown where there is none", allowed=GATE_STATES),
         Column("is_calibrated", FLAG, "", "whether the forecast was corrected by what came of earlier ones"),
