@@ -82,7 +82,7 @@ def risk_notes(asked: "AdviceQuestion", advice: "Advice") -> list[str]:
     """Return what a reader should know of the risk, a sentence each."""
     notes = []
     if asked.gate.state == "unknown":
-        notes.append("This home has no risk gate: nothing was checked against limits of the whole book.")
+        notes.append("Trading was never released in this home, so the risk gate checked nothing.")
     if asked.book.equity is None:
         notes.append("The equity was not named, so the size and its risk are not known.")
     if advice.excess >= asked.limits.lot_shares:
