@@ -20,6 +20,7 @@ from serving.advice.flips import flip_because, smallest_flip
 from serving.advice.gate import UNKNOWN_GATE, AdviceGate, GateReading, SwitchGate
 from serving.advice.gathering import horizon_for, range_of, record_of, usable_range
 from serving.advice.limits import TOLERANCES, AdviceCosts, AdviceLimits, limits_of, paper_costs
+from serving.advice.offline import Unadvised, advice_for
 from serving.advice.reliability import CallBucket, CallRecord, bucket_of, buckets_of, calibration_error
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "GateReading",
     "Occasion",
     "SwitchGate",
+    "Unadvised",
+    "advice_for",
     "advise",
     "answer_in",
     "answer_of",
