@@ -30,6 +30,7 @@ from dagster_project.commands import (
     models,
     predict,
     quality,
+    recommend,
     replay,
     setting_list,
     sources,
@@ -219,6 +220,7 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(recommend.recommend)
 app.command()(explain.explain)
 app.command()(words.words)
 app.command()(sql.sql)
