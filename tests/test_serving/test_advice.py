@@ -71,7 +71,7 @@ def test_half_of_kelly_binds_where_the_other_limits_are_wide():
 def test_each_bound_is_the_least_where_its_limit_is_the_narrowest():
     wide = AdviceLimits(annual_volatility_target=9, stop_loss_budget=9, largest_position=9, kelly_fraction=1)
     for bound in ("annual_volatility_target", "stop_loss_budget", "largest_position"):
-        advice = advise(question(limits=replace(wide, **{bound: 0.001 if bound != "largest_position" else 0.02})))
+        advice = advise(question(limits=replace(wide, **{bound: 0.01})))
         assert advice.bound_by == bound.removeprefix("annual_")
         assert advice.bounds[[each.name for each in advice.bounds].index(advice.bound_by)].shares >= (
             advice.target_position or 0
@@ -123,14 +123,12 @@ def test_no_size_passes_a_bound_and_no_trade_is_said_that_costs_eat(band, tolera
 @given(bands, st.floats(0.0, 40.0), st.floats(0.0, 40.0))
 def test_higher_costs_never_make_a_trade(band, low_bps, more_bps):
     median, below, above, sure, position = band
-    asked = question(
-        p10=median - below, p50=median, p90=median + above, confidence=sure, position=float(round(position))
-    )
+    held = float(round(position))
+    asked = question(p10=median - below, p50=median, p90=median + above, confidence=sure, position=held)
     cheap = advise(replace(asked, costs=AdviceCosts(low_bps)))
     dear = advise(replace(asked, costs=AdviceCosts(low_bps + more_bps)))
-    assert (
-        dear.action in {cheap.action, "hold"} or dear.reason == cheap.reason == "above_limit" or dear.action == "sell"
-    )
+    assert dear.action in {cheap.action, "hold", "sell"}
+    assert dear.action != "buy" or (dear.target_position or 0.0) <= (cheap.target_position or 0.0)
 
 
 def test_the_loss_at_the_stop_stays_within_the_budget_on_paths_without_gaps():
@@ -228,9 +226,12 @@ def test_outcomes_that_have_nothing_to_do_with_the_forecasts_are_held():
     assert sum(each.action == "hold" for each in skilled) < 0.5 * len(skilled), "a skilled model is not held always"
 
 
-@pytest.mark.parametrize("overstated", [1.0, 2.0])
-def test_calibrated_probabilities_come_true_within_a_few_points(overstated):
-    """Planted outcomes, honest and twice overstated medians, after the calibration of the platform."""
+@pytest.mark.parametrize(("overstated", "points"), [(1.0, 0.03), (2.0, 0.04)])
+def test_calibrated_probabilities_come_true_within_a_few_points(overstated, points):
+    """Planted outcomes after the calibration of the platform, with honest medians and with twice overstated ones.
+
+    Trust shrinks every probability by one share, so of medians that are twice too large it leaves up to 3.3 points.
+    """
     lived = [world(seed, skill=1.0, overstated=overstated, sessions=400) for seed in range(3)]
     stated, hits = (np.concatenate([getattr(each, name) for each in lived]) for name in ("stated", "hits"))
     assert len(stated) >= 5_000
@@ -238,7 +239,7 @@ def test_calibrated_probabilities_come_true_within_a_few_points(overstated):
     assert calibration_error(buckets) <= 0.03
     large = [each for each in buckets if each.outcomes >= 1_500]
     assert len(large) >= 4
-    assert all(abs(each.said - each.came_true) <= 0.03 for each in large)
+    assert all(abs(each.said - each.came_true) <= points for each in large)
 
 
 def test_overstated_probabilities_are_found_out():
@@ -302,7 +303,7 @@ def test_limits_that_no_size_keeps_and_unknown_tolerances_are_refused():
         replace(limits_of("low"), kelly_fraction=1.5)
     with pytest.raises(ConfigError, match="at least 0"):
         AdviceCosts(-1.0)
-    with pytest.raises(UnknownNameError, match="low, moderate, high"):
+    with pytest.raises(UnknownNameError, match="Known: high, low, moderate"):
         limits_of("reckless")
 
 
