@@ -162,7 +162,8 @@ def test_advice_without_a_service_reads_what_was_known_and_names_what_it_lacks(l
     with pytest.raises(NotReadyError, match="nothing to advise on: KO"):
         advice_for(lake, ["KO"], CONTEXT, AS_OF, home=tmp_path)
     values = {
-        "market": DEMO.index, "event_time": AS_OF, "known_time": AS_OF, "regimes": ["low_volatility_uptrend"], "horizons": [1],
+        "market": DEMO.index, "event_time": AS_OF, "known_time": AS_OF, "regimes": ["low_volatility_uptrend"],
+        "horizons": [1],
         "lower": [1.0], "upper": [1.0], "trust": [0.5], "sessions": [100.0],
     }  # fmt: skip
     lake.merge(CALIBRATIONS, pl.DataFrame([values], schema=CALIBRATIONS.schema, orient="row"))

@@ -93,7 +93,6 @@ QUESTIONS: tuple[ExampleRequest, ...] = (
             "portfolio_context": {"current_position": 100, "equity": 100_000, "risk_tolerance": "moderate"},
         },
     ),
-    ExampleRequest("earlier ones of one's own", "GET", f"{PUBLIC}/recommendations", ONE),
     ExampleRequest("symbols", "GET", f"{PUBLIC}/symbols", {}),
     ExampleRequest("declared features", "GET", f"{PUBLIC}/features/schema", {}),
     ExampleRequest("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),
