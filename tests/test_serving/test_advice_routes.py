@@ -134,7 +134,7 @@ def test_a_recommendation_is_told_to_the_key_that_asked_and_to_operators(http: T
         ({"symbol": "AAPL", "portfolio_context": BOOK | {"risk_tolerance": "reckless"}}, 422, "invalid-request"),
         ({"symbol": "AAPL", "portfolio_context": BOOK | {"equity": 0}}, 422, "invalid-request"),
         ({"symbol": "APPL", "portfolio_context": BOOK}, 404, "unknown-symbol"),
-        ({"symbol": "AAPL", "horizon_sessions": 3, "portfolio_context": BOOK}, 404, "unknown-horizon"),
+        ({"symbol": "AAPL", "horizon_sessions": 3, "portfolio_context": BOOK}, 422, "unknown-horizon"),
     ],
 )
 def test_what_cannot_be_advised_is_a_problem_document(
@@ -166,7 +166,7 @@ def test_what_cannot_be_stored_is_not_answered(http: TestClient, mine: Home) -> 
     path.mkdir()
     try:
         answer = http.post(RECOMMEND, json={"symbol": "AAPL", "portfolio_context": BOOK})
-        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/no-forecast-log")
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/forecast-log-not-available")
     finally:
         path.rmdir()
         aside.rename(path)
