@@ -265,9 +265,18 @@ def test_the_smallest_change_that_changes_the_action_is_found_among_all_features
     far = sweep("far", 0.1, [(0.1, 0.021, 0.63), (0.5, -0.02, 0.63)])
     never = sweep("never", 0.5, [(0.4, 0.021, 0.63), (0.6, 0.022, 0.63)])
     unknown = sweep("unknown", None, [(0.5, -0.02, 0.63)])
-    found = smallest_flip(asked, [far, unknown, near, never])
+    found = smallest_flip(asked, [far, unknown, near, never], [PROVEN] * 7)
     assert (found.feature, found.before, found.after, found.action) == ("near", 0.5, 0.6, "hold")
-    assert smallest_flip(asked, [never, unknown]) is None
+    assert smallest_flip(asked, [never, unknown], [PROVEN] * 7) is None
+
+
+def test_a_changed_forecast_is_judged_by_the_record_of_its_own_confidence():
+    asked, bad = question(record=UNPROVEN), [UNPROVEN] * 7
+    surer = sweep("surer", 0.5, [(0.5, 0.021, 0.63), (0.7, 0.03, 0.68)])
+    assert advise(asked).reason == "unproven"
+    assert smallest_flip(asked, [surer], bad) is None
+    found = smallest_flip(asked, [surer], [*bad[:5], PROVEN, *bad[6:]])
+    assert (found.after, found.action) == (0.7, "buy")
 
 
 def test_the_switch_of_the_home_is_what_advice_looks_at(tmp_path):
