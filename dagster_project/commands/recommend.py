@@ -117,7 +117,7 @@ def _scale(stop: float, now: float, target: float) -> str:
 
 
 def _sizes(told: "Recommendation") -> list[str]:
-    lines = []
+    lines: list[str] = []
     for each in told.sizes:
         name = "size, at most" if not lines else ""
         bound = "  <- binds" if each.is_binding else ""
@@ -143,7 +143,7 @@ def _beside(told: "Recommendation") -> list[str]:
         ("risk gate", gate),
         *(("risk", note) for note in told.risk_assessment.notes),
     ]
-    lines = []
+    lines: list[str] = []
     for name, text in named:
         first, *rest = textwrap.wrap(text, WIDTH - 13) or [""]
         lines += [f"{name:<12} {first}", *(f"{'':<12} {line}" for line in rest)]

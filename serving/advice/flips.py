@@ -53,8 +53,9 @@ def smallest_flip(
 ) -> Flip | None:
     """Return the smallest change that changes the action; None where no value of the grids does.
 
-    Every forecast of the grids is advised on as the true one was, with the same book and limits, and the record of calls
-    with its own confidence. Changes of different features are compared by their share of the feature's range in training.
+    Every forecast of the grids is advised on as the true one was, with the same book and limits, and the record of
+    calls with its own confidence. Changes of different features are compared by their share of the feature's range in
+    training.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
 from lake.errors import LogError, ModelError, UnknownNameError
 from lake.knowledge import known_bases
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
+from serving.api import LoggedRecommendation
 from serving.api import receipts as api
 from serving.engines import Bundle
 from serving.explanation_log import explanations_of
@@ -112,14 +113,14 @@ class _ReceiptView:
             for row in found
         ]
 
-    def _recommendations(self) -> list[api.LoggedRecommendation]:
+    def _recommendations(self) -> list[LoggedRecommendation]:
         try:
             found = recommendations_about(self.lake, self.configured, self.case.forecast_id)
         except (LogError, *UNREADABLE) as error:
             self.not_known.append(f"recommendations that rest on it: {error}")
             return []
-        names = api.LoggedRecommendation.model_fields.keys()
-        return [api.LoggedRecommendation(**{name: row[name] for name in names}) for row in found]
+        names = LoggedRecommendation.model_fields.keys()
+        return [LoggedRecommendation(**{name: row[name] for name in names}) for row in found]
 
     def _vector(self) -> api.FeatureVector:
         row, known = self.case.row, known_time(self.case)

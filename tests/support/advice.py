@@ -36,7 +36,11 @@ def question(**changes: Any) -> AdviceQuestion:
     book = {name: value for name, value in changes.items() if name in BookContext.__dataclass_fields__}
     others = {name: value for name, value in changes.items() if name not in fields and name not in book}
     made = BookContext(**({"equity": 100_000.0} | book))
-    parts = {"record": PROVEN, "costs": AdviceCosts(), "limits": limits_of(made.risk_tolerance)} | others
+    parts: dict[str, Any] = {
+        "record": PROVEN,
+        "costs": AdviceCosts(),
+        "limits": limits_of(made.risk_tolerance),
+    } | others
     return AdviceQuestion(forecast, made, **parts)
 
 
