@@ -31,6 +31,7 @@ from dagster_project.commands import (
     models,
     predict,
     quality,
+    recommend,
     replay,
     risk,
     setting_list,
@@ -221,6 +222,7 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(recommend.recommend)
 app.command()(explain.explain)
 app.command()(words.words)
 app.command()(sql.sql)

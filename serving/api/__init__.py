@@ -6,6 +6,7 @@
 - `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
   matter on the whole
 - `alerts`: the body of an Alertmanager's web hook
+- `advice`: recommendations for a book
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
@@ -32,6 +33,23 @@ from serving.api.administration import (
     RevokeKeyRequest,
     SettingsAnswer,
     SettingStatus,
+)
+from serving.api.advice import (
+    ADVICE_DISCLAIMER,
+    AdviceBound,
+    AdviceContribution,
+    AdviceFlip,
+    AdviceGateRead,
+    AdviceRisk,
+    CallCalibration,
+    LoggedRecommendation,
+    PortfolioContext,
+    RecommendAnswer,
+    Recommendation,
+    RecommendationsAnswer,
+    RecommendRequest,
+    RiskTolerance,
+    TimeHorizon,
 )
 from serving.api.alerts import AlertsTaken, HookedAlert, HookRequest
 from serving.api.base import (
@@ -129,6 +147,7 @@ from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, Sy
 from serving.api.streams import Acknowledged, Command, Ping, PredictionUpdate, Refused, Subscription
 
 __all__ = [
+    "ADVICE_DISCLAIMER",
     "BATCH_SYMBOLS",
     "DISCLAIMER",
     "KEY_PREFIX",
@@ -140,6 +159,11 @@ __all__ = [
     "AccuracyGroup",
     "AccuracyPoint",
     "Acknowledged",
+    "AdviceBound",
+    "AdviceContribution",
+    "AdviceFlip",
+    "AdviceGateRead",
+    "AdviceRisk",
     "AlertsTaken",
     "Answer",
     "AskedName",
@@ -150,6 +174,7 @@ __all__ = [
     "BenchmarkAnswer",
     "BenchmarkRequest",
     "CalibrationAnswer",
+    "CallCalibration",
     "Caller",
     "ChallengerStatus",
     "Command",
@@ -201,6 +226,7 @@ __all__ = [
     "KeysAnswer",
     "LimitInForce",
     "LimitsAnswer",
+    "LoggedRecommendation",
     "LookUpAnswer",
     "LookUpRequest",
     "Minutes",
@@ -214,6 +240,7 @@ __all__ = [
     "OwnValuesForecast",
     "Part",
     "Ping",
+    "PortfolioContext",
     "PredictAnswer",
     "PredictRequest",
     "Prediction",
@@ -221,6 +248,10 @@ __all__ = [
     "Problem",
     "ProblemPage",
     "ProblemPages",
+    "RecommendAnswer",
+    "RecommendRequest",
+    "Recommendation",
+    "RecommendationsAnswer",
     "RecordKind",
     "RefusalStatus",
     "Refused",
@@ -228,6 +259,7 @@ __all__ = [
     "RegimeAnswer",
     "Request",
     "RevokeKeyRequest",
+    "RiskTolerance",
     "Role",
     "RollbackRequest",
     "SettingStatus",
@@ -244,6 +276,7 @@ __all__ = [
     "SymbolAnswer",
     "SymbolsAnswer",
     "Tier",
+    "TimeHorizon",
     "TokenAnswer",
     "TrialRequest",
     "Unavailable",
