@@ -33,6 +33,7 @@ from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.ledger import HOLDOUT_OPENINGS, TRIAL_GAINS, TRIAL_KINDS, TRIAL_LEDGER
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
+from lake.tables.portfolio import PORTFOLIO_WEIGHTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
 
@@ -64,6 +65,7 @@ __all__ = [
     "MODEL_WINDOWS",
     "OUTCOMES",
     "PERFORMANCE",
+    "PORTFOLIO_WEIGHTS",
     "PROMOTIONS",
     "QUALITY_SCORES",
     "QUARANTINE",
@@ -124,6 +126,7 @@ TABLES: tuple[TableSpec, ...] = (
     STRATEGY_ASSIGNMENTS,
     BLEND_WEIGHTS,
     CALIBRATIONS,
+    PORTFOLIO_WEIGHTS,
     PROMOTIONS,
     AUDIT,
 )
