@@ -27,6 +27,7 @@ from dagster_project.commands import (
     ledger,
     market,
     models,
+    portfolio,
     predict,
     quality,
     replay,
@@ -237,6 +238,7 @@ app.add_typer(sources.app, name="sources")
 app.add_typer(backup.app, name="backup")
 app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")
+app.add_typer(portfolio.app, name="portfolio")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(user_data.app, name="user-data")

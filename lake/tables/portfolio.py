@@ -22,7 +22,9 @@ PORTFOLIO_WEIGHTS = TableSpec(
         KNOWN_TIME,
         Column("method", TEXT, "", "method that the portfolio declares"),
         Column("used", TEXT, "", "method whose targets are in force: the declared one, or the fallback's name"),
-        Column("fallback_reason", TEXT, "", "why the declared method gave no targets; null where it did", nullable=True),
+        Column(
+            "fallback_reason", TEXT, "", "why the declared method gave no targets; null where it did", nullable=True
+        ),
         Column(
             "trigger",
             TEXT,

@@ -1,4 +1,4 @@
-"""One portfolio and its 1/N from one close to the next: what moved, whether it trades, and what that earns and costs."""
+"""One portfolio and its 1/N from one close to the next: what moved, what is traded, and what it earns."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

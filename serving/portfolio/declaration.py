@@ -175,7 +175,9 @@ def _declared(path: Path, name: str, values: object) -> DeclaredPortfolio:
         found: DeclaredPortfolio = TypeAdapter(DeclaredPortfolio).validate_python({"name": name, **values})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
-        raise ConfigError(f"The portfolio '{name}' of {path} cannot be used. {wrong}. See docs/portfolio.md.") from error
+        raise ConfigError(
+            f"The portfolio '{name}' of {path} cannot be used. {wrong}. See docs/portfolio.md."
+        ) from error
     return found
 
 

@@ -76,7 +76,9 @@ def problem_of(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", needs: 
     least = declared.least_bars if needs == "volatility" else max(declared.least_bars, count + 1)
     with np.errstate(all="ignore"):
         if not np.isfinite(inputs.returns).all():
-            bad = [name for name, column in zip(inputs.symbols, inputs.returns.T, strict=True) if not _is_finite(column)]
+            bad = [
+                name for name, column in zip(inputs.symbols, inputs.returns.T, strict=True) if not _is_finite(column)
+            ]
             return f"returns of {_named(bad)} are missing or infinite"
         if bars < least:
             return f"{bars} bars are too few for {count} symbols: {least} are needed"

@@ -1,5 +1,6 @@
 """Inputs of the methods as they were known when a close was decided."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,7 +12,7 @@ import polars as pl
 from lake.errors import NotReadyError
 from lake.membership import universe_at
 from lake.store import newest_known
-from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, FORECAST_DECISIONS, FORECASTS
+from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, FORECAST_DECISIONS, FORECASTS, UNIVERSE
 from serving.forecasts import ANSWERED, QUANTILES, REPLAY, blend_replayed, widened
 from serving.portfolio.inputs import ForecastViews, PortfolioInputs
 
@@ -107,6 +108,9 @@ class KnownMarket:
         self.closes: list[datetime] = closes.filter(closes <= now - self.market.decided_after).to_list()
         rows = lake.scan(BARS).filter(is_known, pl.col("event_time") >= self._first).select(BARS_READ).collect()
         self._bars = rows.sort("symbol", "event_time", "known_time", maintain_order=True)
+        times = lake.read(UNIVERSE).select("event_time", "known_time") if lake.exists(UNIVERSE) else None
+        self._changes: list[datetime] = [] if times is None else times.max_horizontal().unique().sort().to_list()
+        self._members: dict[int, list[str]] = {}
 
     def decided_at(self, close: datetime) -> datetime:
         """When a close is decided."""
@@ -114,8 +118,12 @@ class KnownMarket:
 
     def members(self, close: datetime) -> list[str]:
         """Return who belonged to the market when a close was decided, the index apart."""
-        found = universe_at(self._lake, self.market.name, self.decided_at(close))
-        return [symbol for symbol in found if symbol != self.market.index]
+        decided = self.decided_at(close)
+        since = bisect_right(self._changes, decided)  # between two changes of the universe its members are the same
+        if since not in self._members or not self._changes:
+            found = universe_at(self._lake, self.market.name, decided)
+            self._members[since] = [symbol for symbol in found if symbol != self.market.index]
+        return self._members[since]
 
     def prices(self, close: datetime, bars: int) -> KnownPrices:
         """Return the newest bars up to a close as they were known when it was decided."""

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lake.errors import UnknownNameError
-from serving.portfolio.moments import black_litterman_posterior, equilibrium_returns, shrunk_means
+from lake.errors import NotReadyError, UnknownNameError
+from serving.portfolio.moments import (
+    black_litterman_posterior,
+    equilibrium_returns,
+    factor_covariance,
+    shrunk_means,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +99,7 @@ def capped(weights: "FloatArray", cap: float) -> "FloatArray":
     """
     found = weights / weights.sum()
     for _ in range(len(found)):
-        over = found > cap + 1e-12  # noqa: PLR2004 - rounding
+        over = found > cap + 1e-12
         if not over.any():
             break
         is_free = found < cap
@@ -126,9 +131,7 @@ def _mean_variance_with_costs(
     return _of_utility(inputs, declared, held)
 
 
-def _of_utility(
-    inputs: "PortfolioInputs", declared: "DeclaredPortfolio", held: "FloatArray | None"
-) -> MethodAnswer:
+def _of_utility(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", held: "FloatArray | None") -> MethodAnswer:
     from serving.portfolio.solving import mean_variance_weights
 
     means = shrunk_means(inputs.returns, inputs.covariance)
@@ -161,9 +164,7 @@ def _black_litterman(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", _
     posterior = black_litterman_posterior(
         prior, covariance, picks, views.medians[seen], views.variances[seen], declared.tau
     )
-    weights = mean_variance_weights(
-        inputs.returns, posterior.means, posterior.covariance, declared.risk_aversion, cap
-    )
+    weights = mean_variance_weights(inputs.returns, posterior.means, posterior.covariance, declared.risk_aversion, cap)
     return MethodAnswer(weights, posterior.means)
 
 
@@ -180,10 +181,10 @@ def _hierarchical(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", _: "
 
 
 def _factor(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", _: "FloatArray | None") -> MethodAnswer:
-    from serving.portfolio.solving import factor_covariance, mean_variance_weights
+    from serving.portfolio.solving import mean_variance_weights
 
-    if inputs.index_returns is None:
-        raise ValueError("the market's index has no bars to make a factor of")
+    if inputs.index_returns is None or not np.ptp(inputs.index_returns) > 0:
+        raise NotReadyError("the market's index has no bars to make a factor of")
     covariance = factor_covariance(inputs.returns, inputs.index_returns)
     weights = mean_variance_weights(
         inputs.returns,
@@ -206,7 +207,10 @@ METHODS: "Mapping[str, PortfolioMethod]" = MappingProxyType(
                 "nothing",
             ),
             PortfolioMethod(
-                "inverse_volatility", "Weights in proportion to one over the volatility.", _inverse_volatility, "volatility"
+                "inverse_volatility",
+                "Weights in proportion to one over the volatility.",
+                _inverse_volatility,
+                "volatility",
             ),
             PortfolioMethod(
                 "mean_variance",

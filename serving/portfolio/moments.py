@@ -60,6 +60,32 @@ def shrunk_covariance(returns: "FloatArray") -> "FloatArray":
     return shrunk
 
 
+def factor_covariance(returns: "FloatArray", factor: "FloatArray") -> "FloatArray":
+    """Covariance by one factor: ``b b' var(f)`` and the variances of what the factor leaves of each symbol.
+
+    ``b`` by least squares with an intercept (Sharpe 1963, "A simplified model for portfolio analysis").
+
+    Parameters
+    ----------
+    returns
+        ``[bar, symbol]``.
+    factor
+        ``[bar]``: returns of the market's index, which vary.
+
+    Examples
+    --------
+    >>> factor = np.array([0.01, -0.02, 0.03, -0.01])
+    >>> factor_covariance(np.outer(factor, [1.0, 2.0]), factor).round(6).tolist()
+    [[0.000492, 0.000983], [0.000983, 0.001967]]
+    """
+    centred, moves = returns - returns.mean(axis=0), factor - factor.mean()
+    loadings = centred.T @ moves / (moves @ moves)
+    left = centred - np.outer(moves, loadings)
+    variances = np.diag(left.var(axis=0, ddof=1))
+    found: FloatArray = np.outer(loadings, loadings) * moves.var(ddof=1) + variances
+    return found
+
+
 def shrunk_means(returns: "FloatArray", covariance: "FloatArray") -> "FloatArray":
     """Mean returns shrunk to zero, as far as they can be told from it: mostly all the way.
 

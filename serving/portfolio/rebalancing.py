@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 LEAST_WEIGHT = 0.01
 """Weight after a review from which on its drift counts as a share of itself; below it, only in points."""
+LEAST_TRADE = 1e-12
+"""Fraction of equity below which a difference is rounding."""
 STEPS = 200
 """Halvings of the interval of the budget's price; more than the bits of a number need."""
 
@@ -134,8 +136,9 @@ def trades_worth_their_cost(
     price = _budget_price(targets, held, curvature, width, tradable, free)
     middle = targets + np.where(curvature > 0, price / np.where(curvature > 0, curvature, 1.0), 0.0)
     low, high = np.maximum(middle - width, 0.0), np.maximum(middle + width, 0.0)
-    weights = np.where(tradable, np.clip(held, low, high), held)
-    weights = _exactly(weights, held, tradable, free)
+    wanted = np.where(tradable, np.clip(held, low, high), held)
+    moved = np.where(np.abs(wanted - held) < LEAST_TRADE, held, wanted)
+    weights = _exactly(moved, held, tradable, free)
     trades = np.abs(weights - held)
     gain = 0.5 * curvature * ((held - middle) ** 2 - (weights - middle) ** 2)
     return RebalancingTrades(

@@ -59,27 +59,6 @@ def hierarchical_weights(returns: "FloatArray", covariance: "FloatArray", most_w
     return _fitted(HierarchicalRiskParity(prior_estimator=_given(means, covariance), max_weights=most_weight), returns)
 
 
-def factor_covariance(returns: "FloatArray", factor: "FloatArray") -> "FloatArray":
-    """Covariance by one factor: ``b b' var(f)`` and the variances of what the factor leaves.
-
-    Parameters
-    ----------
-    factor
-        ``[bar]``: returns of the market's index.
-    """
-    from skfolio.prior import LoadingMatrixRegression, TimeSeriesFactorModel
-    from sklearn.linear_model import LinearRegression
-
-    model = TimeSeriesFactorModel(
-        loading_matrix_estimator=LoadingMatrixRegression(linear_regressor=LinearRegression())
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(returns, factors=factor[:, None])
-    found: FloatArray = np.asarray(model.return_distribution_.covariance)
-    return found
-
-
 def _given(means: "FloatArray", covariance: "FloatArray") -> Any:
     """A prior of skfolio that says these moments, whatever returns it is fitted on."""
     from skfolio.prior import BasePrior, ReturnDistribution

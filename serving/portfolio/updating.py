@@ -8,7 +8,6 @@ import polars as pl
 
 from lake.calendars import bars_per_year, next_closes, session_of
 from lake.clock import Clock
-from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import PORTFOLIO_WEIGHTS
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from serving.portfolio.inputs import PortfolioInputs
     from serving.portfolio.known import KnownPrices
 
-FIRST_BARS = 120
+FIRST_BARS = 60
 """Closes before the newest that a portfolio begins at."""
 
 
@@ -50,13 +49,14 @@ def update_portfolio_weights(
     Returns
     -------
     Report
-        Of `portfolio_weights`; skipped when every close has its rows. ``details["portfolios"]`` holds the newest row of
-        each in short; ``warnings`` name the fallbacks that are in force.
+        Of `portfolio_weights`; skipped, with the reason, when every close has its rows, and where no symbol has enough
+        bars. ``details["portfolios"]`` holds the newest row of each in short; ``warnings`` name the fallbacks that are
+        in force.
 
     Raises
     ------
     NotReadyError
-        If there are no bars, or no symbol has enough of them.
+        If there are no bars.
     """
     started = time.perf_counter()
     declared = declared_portfolios(lake.root.parent) if portfolios is None else tuple(portfolios)
@@ -65,17 +65,15 @@ def update_portfolio_weights(
     market = KnownMarket(lake, clock.now(), first_bars + lookback + 1)
     walk = _Walk(market, declared, stored, first_bars, lookback)
     rows = [row for close in walk.closes for row in walk.rows_at(close)]
-    if not rows and stored.is_empty():
-        least = min(each.least_bars for each in declared)
-        raise NotReadyError(
-            f"No portfolio can be made: no symbol has {least} bars by now. `{lake.market.next_run}` lets the market go "
-            "on."
-        )
     report = lake.merge_unstored(PORTFOLIO_WEIGHTS, pl.DataFrame(rows, schema=PORTFOLIO_WEIGHTS.schema))
     report = report.with_details(
         seconds=time.perf_counter() - started, portfolios=_in_short(walk), warnings=tuple(_fallbacks(walk))
     )
-    return report.with_details(reason="every close has its weights") if report.skipped else report
+    if not report.skipped:
+        return report
+    least = min(each.least_bars for each in declared)
+    none = f"no symbol has the {least} bars that a portfolio needs"
+    return report.with_details(reason="every close has its weights" if walk.newest else none)
 
 
 class _Walk:
