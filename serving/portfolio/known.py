@@ -157,7 +157,7 @@ class KnownMarket:
             Bars that returns are taken of, and fewest bars of a symbol that has a weight.
         """
         returns, there = prices.returns[-lookback:], prices.is_there[-lookback:]
-        needed = max(min(least, len(returns)), LEAST_SHARE * len(returns))
+        needed = max(least, LEAST_SHARE * len(returns))
         symbols = tuple(
             name
             for name in self.members(close)

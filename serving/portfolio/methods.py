@@ -177,6 +177,8 @@ def _equal_risk(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", _: "Fl
 def _hierarchical(inputs: "PortfolioInputs", declared: "DeclaredPortfolio", _: "FloatArray | None") -> MethodAnswer:
     from serving.portfolio.solving import hierarchical_weights
 
+    if inputs.count == 2:  # noqa: PLR2004 - skfolio finds no tree of two; their split is by inverse variance
+        return MethodAnswer(capped(1.0 / np.diag(inputs.covariance), cap_of(declared, 2)))
     return MethodAnswer(hierarchical_weights(inputs.returns, inputs.covariance, cap_of(declared, inputs.count)))
 
 
