@@ -10,9 +10,7 @@ from serving.api.history import Share
 
 EVIDENCE_NEEDED = 20.0
 """E-value from which on a portfolio counts as better than 1/N: chance alone gets there in 5 of 100 at most."""
-PAST_PERFORMANCE = (
-    "Past performance says nothing certain about the future, and weights are no recommendation to invest."
-)
+PAST_PERFORMANCE = "Past performance is no guarantee of future results. Weights are no recommendation to invest."
 
 
 class PortfolioPosition(Part):

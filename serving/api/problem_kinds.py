@@ -100,7 +100,7 @@ UNKNOWN_PORTFOLIO = Kind(
     404,
     "Unknown portfolio",
     "No portfolio of that name had weights by the instant that was asked about.",
-    "The detail lists those that had; `quantlake portfolio list` does too.",
+    "`quantlake portfolio list` names those that had.",
 )
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",

@@ -188,7 +188,9 @@ def _exactly(weights: "FloatArray", held: "FloatArray", tradable: "np.ndarray", 
     traded = tradable & (weights != held)
     total = weights[traded].sum()
     rest = free - weights[tradable & ~traded].sum()
-    if total <= 0 and abs(rest) > LEAST_TRADE:  # what a sale of others left over cannot be judged: it is shared out by size
+    if (
+        total <= 0 and abs(rest) > LEAST_TRADE
+    ):  # what a sale of others left over cannot be judged: it is shared out by size
         traded, total, rest = tradable, weights[tradable].sum(), free
     if total <= 0:
         return weights

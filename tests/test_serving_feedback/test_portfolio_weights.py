@@ -72,9 +72,13 @@ def test_day_by_day_the_same_rows_as_in_one_jump(tmp_path: Path) -> None:
 def test_nothing_that_became_known_after_the_close_counts(tmp_path: Path) -> None:
     then = SESSIONS[-6]
     whole, ended = small_market(tmp_path / "whole", NOW), Lake(tmp_path / "ended" / "tables")
-    late = whole.read(BARS).filter(pl.col("event_time").is_between(SESSIONS[-40], then)).with_columns(
-        pl.when(pl.col("symbol") == "S0").then(pl.col("close") * 1.4).otherwise(pl.col("close")),
-        pl.col("known_time") + timedelta(days=10),
+    late = (
+        whole.read(BARS)
+        .filter(pl.col("event_time").is_between(SESSIONS[-40], then))
+        .with_columns(
+            pl.when(pl.col("symbol") == "S0").then(pl.col("close") * 1.4).otherwise(pl.col("close")),
+            pl.col("known_time") + timedelta(days=10),
+        )
     )
     whole.merge(BARS, late.filter(pl.col("symbol") == "S0"))
     ended.merge(BARS, whole.read(BARS, where=pl.col("known_time") <= then))
