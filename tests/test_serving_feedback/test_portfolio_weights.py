@@ -11,7 +11,7 @@ from lake.calendars import session_closes
 from lake.clock import FixedClock
 from lake.errors import ConfigError, NotReadyError, UnknownNameError
 from lake.store import Lake
-from lake.tables import BARS, PORTFOLIO_WEIGHTS
+from lake.tables import BARS, BLEND_WEIGHTS, CALIBRATIONS, FORECASTS, PORTFOLIO_WEIGHTS
 from serving.api import EVIDENCE_NEEDED
 from serving.history import KnownTables, portfolio_of, portfolios_of
 from serving.portfolio import (
@@ -23,6 +23,7 @@ from serving.portfolio import (
     declared_portfolios,
     update_portfolio_weights,
 )
+from serving.portfolio.known import KnownMarket
 from serving.strategies import SelectionRule
 from support.portfolios import bars_of, small_market
 
@@ -221,3 +222,62 @@ def test_what_is_read_was_known_and_the_evidence_has_one_threshold(tmp_path: Pat
         portfolio_of(tables, "inverse", NOW)
     with pytest.raises(NotReadyError, match="No portfolio had weights by 2012-11-05"):
         portfolio_of(tables, "equal", datetime(2012, 11, 5, 21, tzinfo=UTC))
+
+
+def forecast_rows(close: datetime, known: datetime, symbols: tuple[str, ...], median: float) -> pl.DataFrame:
+    """Answered forecasts of the longest horizon, made at an instant."""
+    rows = [
+        {
+            "forecast_id": f"{symbol}-{known:%d-%H}",
+            "kind": "scheduled",
+            "symbol": symbol,
+            "event_time": close,
+            "known_time": known,
+            "made_at": known,
+            "horizon_sessions": 5,
+            "p10": median - 0.02,
+            "p50": median,
+            "p90": median + 0.02,
+            "model_name": "blend",
+            "model_version": "1",
+            "model_digest": "0" * 64,
+            "regime": "calm",
+            "feature_table_versions": "{}",
+            "feature_hash": "0" * 64,
+            "degraded": False,
+        }
+        for symbol in symbols
+    ]
+    return pl.DataFrame([{name: row.get(name) for name in FORECASTS.names} for row in rows], schema=FORECASTS.schema)
+
+
+def test_a_forecast_that_was_made_after_the_close_is_no_view(tmp_path: Path) -> None:
+    lake = small_market(tmp_path, NOW)
+    close = SESSIONS[-2]
+    lake.merge(FORECASTS, forecast_rows(close, close, ("S0", "S1"), 0.01))
+    lake.merge(FORECASTS, forecast_rows(close, close + timedelta(hours=1), ("S2",), 0.01))
+    update_portfolio_weights(lake, FixedClock(NOW), [CHEAP[2]], first_bars=2)
+    at_close, after = rows_of(lake, "black_litterman")
+    assert by_symbol(at_close, "view_returns") == {"S0": 0.01, "S1": 0.01, "S2": None, "S3": None}
+    assert (at_close["views"], after["views"]) == (2, 0)
+    assert by_symbol(at_close)["S0"] > by_symbol(at_close)["S3"] or at_close["used"] != "black_litterman"
+
+
+def test_a_replayed_blend_is_a_view_with_the_band_that_calibration_corrects(tmp_path: Path) -> None:
+    lake, close = small_market(tmp_path, NOW), SESSIONS[-1]
+    replays = forecast_rows(close, close, ("S0",), 0.01).with_columns(
+        pl.lit("replay").alias("kind"), pl.lit("ridge").alias("model_name")
+    )
+    lake.merge(FORECASTS, replays)
+    index = {"market": lake.market.index, "event_time": close, "known_time": close}
+    blend = {"model_horizons": [5], "models": ["ridge"], "model_weights": [1.0], "losses": [0.0], "sessions": [9.0]}
+    lake.merge(BLEND_WEIGHTS, pl.DataFrame([index | blend | {"reasons": ["x"]}], schema=BLEND_WEIGHTS.schema))
+    factors = {"regimes": ["calm"], "horizons": [5], "lower": [2.0], "upper": [1.0], "trust": [1.0], "sessions": [9.0]}
+    lake.merge(CALIBRATIONS, pl.DataFrame([index | factors], schema=CALIBRATIONS.schema))
+    market = KnownMarket(lake, NOW, 80)
+    views = market.inputs(close, market.prices(close, 61), 60, 30).views
+    assert views is not None
+    assert views.low[0] == pytest.approx(0.01 - 2 * 0.02)
+    assert views.high[0] == pytest.approx(0.03)
+    assert views.variances[0] == pytest.approx((0.06 / 2 / 1.2815515655446004) ** 2)
+    assert views.is_there.tolist() == [True, False, False, False]
