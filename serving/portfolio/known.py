@@ -93,18 +93,23 @@ class KnownMarket:
         Whose tables these are.
     now
         Nothing that became known later is read.
-    most_bars
-        Bars before the newest that any portfolio looks back on, and those of the walk.
+    since
+        First close that is asked about; the newest one where None.
+    lookback
+        Bars before it that are read as well.
     """
 
-    def __init__(self, lake: "LakeReader", now: datetime, most_bars: int) -> None:
+    def __init__(self, lake: "LakeReader", now: datetime, since: datetime | None, lookback: int) -> None:
         self._lake, self._now = lake, now
         self.market: Market = lake.market
         if not lake.exists(BARS):
             raise NotReadyError(f"No portfolio can be made: there are no bars. Run `{self.market.first_run}` first.")
         is_known = pl.col("known_time") <= now
         closes = lake.scan(BARS).filter(is_known).select(pl.col("event_time").unique()).collect()["event_time"].sort()
-        self._first = closes.tail(most_bars)[0]
+        if closes.is_empty():
+            raise NotReadyError(f"No portfolio can be made: no bar is known by {now:%Y-%m-%d}.")
+        asked = len(closes) - 1 if since is None else closes.search_sorted(since)
+        self._first: datetime = closes[max(asked - lookback - 1, 0)]
         self.closes: list[datetime] = closes.filter(closes <= now - self.market.decided_after).to_list()
         rows = lake.scan(BARS).filter(is_known, pl.col("event_time") >= self._first).select(BARS_READ).collect()
         self._bars = rows.sort("symbol", "event_time", "known_time", maintain_order=True)

@@ -62,8 +62,12 @@ def update_portfolio_weights(
     declared = declared_portfolios(lake.root.parent) if portfolios is None else tuple(portfolios)
     lookback = max(each.lookback_bars for each in declared)
     stored = lake.read(PORTFOLIO_WEIGHTS) if lake.exists(PORTFOLIO_WEIGHTS) else PORTFOLIO_WEIGHTS.empty()
-    market = KnownMarket(lake, clock.now(), first_bars + lookback + 1)
-    walk = _Walk(market, declared, stored, first_bars, lookback)
+    closes = KnownMarket(lake, clock.now(), None, first_bars).closes
+    start = closes[-first_bars:][0] if closes else None
+    last = dict(stored.group_by("portfolio").agg(pl.col("event_time").max()).iter_rows())
+    begin = min((at for at in (last.get(each.name, start) for each in declared) if at is not None), default=None)
+    market = KnownMarket(lake, clock.now(), begin, lookback)
+    walk = _Walk(market, declared, stored, begin, start)
     rows = [row for close in walk.closes for row in walk.rows_at(close)]
     report = lake.merge_unstored(PORTFOLIO_WEIGHTS, pl.DataFrame(rows, schema=PORTFOLIO_WEIGHTS.schema))
     report = report.with_details(
@@ -77,31 +81,35 @@ def update_portfolio_weights(
 
 
 class _Walk:
-    """All portfolios from close to close; inputs of a close are made once for those with the same look-back."""
+    """All portfolios from close to close; inputs of a close are made once for those with the same look-back.
+
+    Parameters
+    ----------
+    begin, start
+        First close of the walk, and the one that a portfolio without rows begins at; None where there is no close.
+    """
 
     def __init__(
         self,
         market: KnownMarket,
         declared: "Sequence[DeclaredPortfolio]",
         stored: pl.DataFrame,
-        first_bars: int,
-        lookback: int,
+        begin: datetime | None,
+        start: datetime | None,
     ) -> None:
-        self._market, self._declared, self._lookback = market, declared, lookback
+        self._market, self._declared, self._start = market, declared, start
+        self._lookback = max(each.lookback_bars for each in declared)
         self._bars_per_year = bars_per_year(market.market.grid)
         self._last: dict[str, datetime] = {}
         self._held: dict[str, HeldPortfolio] = {}
         self._evidence = {each.name: _evidence() for each in declared}
         self._judged = dict.fromkeys((each.name for each in declared), 0)
         self.newest: dict[str, dict[str, Any]] = {}
+        self.closes = [close for close in market.closes if begin is not None and close >= begin]
         for each in declared:
             for row in stored.filter(pl.col("portfolio") == each.name).sort("event_time").iter_rows(named=True):
                 self._settle(row)
                 self._take(row)
-        begin = min((self._last.get(each.name, market.closes[-first_bars:][0]) for each in declared), default=None)
-        self.closes = [close for close in market.closes if begin is not None and close >= begin]
-        starts = market.closes[-first_bars:]
-        self._start = starts[0] if starts else None
 
     def rows_at(self, close: datetime) -> "Iterator[dict[str, Any]]":
         """Yield the rows of the portfolios that have none at a close yet."""
