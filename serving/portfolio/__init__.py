@@ -9,7 +9,7 @@ its evidence. The service process imports nothing of this folder: it reads the t
 - `methods`, `solving`: the registry of methods, and skfolio behind some of them
 - `fallback`: a method's targets, or a named fallback with its reason
 - `rebalancing`: when weights are looked at, and which trades are worth their cost
-- `book`: one portfolio and its 1/N from one close to the next
+- `book`, `closing`: what a portfolio and its 1/N hold, and both from one close to the next
 - `updating`: the rows of `portfolio_weights`
 """
 

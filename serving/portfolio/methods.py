@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from serving.portfolio.inputs import PortfolioInputs
 
 BPS = 1e-4
+BLACK_LITTERMAN = "black_litterman"
+"""The method that market weights and forecasts count in."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,7 @@ METHODS: "Mapping[str, PortfolioMethod]" = MappingProxyType(
                 "covariance",
             ),
             PortfolioMethod(
-                "black_litterman",
+                BLACK_LITTERMAN,
                 "Market weights moved by forecasts, each as uncertain as its calibrated band.",
                 _black_litterman,
                 "covariance",

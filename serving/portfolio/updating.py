@@ -12,7 +12,8 @@ from lake.report import Report
 from lake.store import Lake
 from lake.tables import PORTFOLIO_WEIGHTS
 from serving.evidence import GainEvidence
-from serving.portfolio.book import HeldPortfolio, next_row
+from serving.portfolio.book import HeldPortfolio
+from serving.portfolio.closing import ClosingStep
 from serving.portfolio.declaration import declared_portfolios
 from serving.portfolio.known import KnownMarket
 from serving.strategies import SelectionRule
@@ -139,7 +140,7 @@ class _Walk:
         members: "Sequence[str]",
     ) -> dict[str, Any]:
         held = self._held.get(declared.name, HeldPortfolio())
-        row = next_row(declared, held, inputs, prices, members, self._bars_per_year)
+        row = ClosingStep(declared, held, inputs, prices, members, self._bars_per_year).row()
         row["known_time"] = self._market.decided_at(inputs.close)
         ahead = declared.rebalancing.review_bars - row["bars_since_review"]
         following = next_closes(inputs.close, max(ahead, 1), self._market.market.grid)

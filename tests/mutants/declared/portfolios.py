@@ -59,9 +59,9 @@ MUTANTS = (
     Mutant(
         "portfolio-rival-without-costs",
         "1/N pays for its trades as the portfolio does.",
-        "serving/portfolio/book.py",
-        '"equal_net_return": (1.0 + null.earned) * (1.0 - after_equal.cost) - 1.0,',
-        '"equal_net_return": null.earned,',
+        "serving/portfolio/closing.py",
+        '"equal_net_return": (1.0 + self._null.earned) * (1.0 - equal.cost) - 1.0,',
+        '"equal_net_return": self._null.earned,',
         (f"{WEIGHTS}::test_the_first_purchase_buys_all_and_costs_and_1_over_n_pays_the_same",),
     ),
     Mutant(
