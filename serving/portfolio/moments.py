@@ -182,5 +182,4 @@ def risk_shares(weights: "FloatArray", covariance: "FloatArray") -> "FloatArray"
     """
     parts = weights * (covariance @ weights)
     total = parts.sum()
-    shares: FloatArray = parts / total if total > 0 else np.full(len(weights), np.nan)
-    return shares
+    return np.asarray(parts / total if total > 0 else np.full(len(weights), np.nan), np.float64)

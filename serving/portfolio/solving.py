@@ -63,7 +63,7 @@ def _given(means: "FloatArray", covariance: "FloatArray") -> Any:
     """A prior of skfolio that says these moments, whatever returns it is fitted on."""
     from skfolio.prior import BasePrior, ReturnDistribution
 
-    class GivenMoments(BasePrior):  # type: ignore[misc]
+    class GivenMoments(BasePrior):
         """Moments that are known already."""
 
         def __init__(self, means: "FloatArray", covariance: "FloatArray") -> None:

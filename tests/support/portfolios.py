@@ -37,7 +37,9 @@ def drawn_returns(symbols: int, bars: int, seed: int = 1) -> np.ndarray:
     return common + random.normal(0, 0.01, (bars, symbols)) * np.linspace(0.5, 2.0, symbols)
 
 
-def inputs_of(returns: np.ndarray, views: ForecastViews | None = None, market: np.ndarray | None = None):
+def inputs_of(
+    returns: np.ndarray, views: ForecastViews | None = None, market: np.ndarray | None = None
+) -> PortfolioInputs:
     """Return inputs of symbols S0, S1, ... with these returns."""
     count = returns.shape[1]
     with np.errstate(all="ignore"):
