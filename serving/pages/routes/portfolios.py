@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 def show_all(request: "Request") -> "Response":
     """Show every portfolio that had weights."""
     visit = Visit.of(request)
-    lines = portfolio_lines(history.portfolios_of(visit.dashboard.tables, visit.as_of.instant))
+    lines = portfolio_lines(history.portfolios_of(visit.tables, visit.as_of.instant))
     return visit.page("portfolios.html", "Portfolios", lines=lines, past_performance=PAST_PERFORMANCE)
 
 
 def show(request: "Request") -> "Response":
     """Show one portfolio: its weights beside 1/N, its no-trade band, trades and reviews."""
     visit = Visit.of(request)
-    name, tables, at = request.path_params["name"], visit.dashboard.tables, visit.as_of.instant
+    name, tables, at = request.path_params["name"], visit.tables, visit.as_of.instant
     try:
         panel = Panel(portfolio_view(history.portfolio_of(tables, name, at)))
     except NotReadyError as error:  # a name that there is not has a page of its own
