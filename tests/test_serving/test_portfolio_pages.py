@@ -68,7 +68,7 @@ def test_the_page_shows_the_numbers_of_the_row_beside_1_over_n(
     answer = visitor.get(f"/portfolio/black_litterman{as_of}")
     assert answer.status_code == 200, answer.text
     found, row = Page(answer.text), row_of(watched_home, "black_litterman", as_of.rpartition("=")[2] or None)
-    lines = {line[0]: line for line in found.rows("Weights")}
+    lines = {line[0]: line for line in found.rows("Weights beside 1/N")}
     for symbol, weight, equal in zip(row["symbols"], row["weights"], row["equal_weights"], strict=True):
         assert lines[symbol][1] == formats.percent(weight, 2)
         assert lines[symbol][3] == formats.percent(equal, 2)
