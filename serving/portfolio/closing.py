@@ -226,7 +226,7 @@ class ClosingStep:
         found = self._worth(targets, start, is_halted | self._gone)
         trades = found.weights - side.weights
         trades[np.abs(trades) < DUST] = 0.0
-        bought, sold = float(trades[trades > 0].sum()), float(-trades[trades < 0].sum())
+        bought, sold = float(trades[trades > 0].sum()), float(np.abs(trades[trades < 0]).sum())
         return _Traded(found.weights, cost * (bought + sold), bought, sold, found.gain, found.band)
 
     def _worth(self, targets: "FloatArray", start: "FloatArray", fixed: "np.ndarray") -> "RebalancingTrades":
