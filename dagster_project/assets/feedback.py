@@ -74,6 +74,14 @@ def calibrations(platform: Platform) -> dg.MaterializeResult:
     )
 
 
+@dg.asset(group_name=GROUP, deps=["forecasts", blend_weights, calibrations], kinds={"numpy", "delta"})
+def portfolio_weights(platform: Platform) -> dg.MaterializeResult:
+    """What each declared portfolio holds, beside 1/N, and why it traded or did not."""
+    from serving.portfolio import update_portfolio_weights
+
+    return materialized(update_portfolio_weights(platform.lake, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=[selections], kinds={"polars", "delta"})
 def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     """The strategy in force for each symbol now."""

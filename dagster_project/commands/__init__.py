@@ -2,8 +2,8 @@
 
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`,
-`drift`, `features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `alerts`, `risk`, `backup`,
-`keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
+`drift`, `features`, `lake`, `models`, `portfolio`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `alerts`,
+`risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
 """
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "market",
     "models",
     "plan",
+    "portfolio",
     "predict",
     "quality",
     "recommend",

@@ -10,6 +10,7 @@
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
+- `portfolio`: what a portfolio holds beside 1/N, and why
 - `own_values`: a forecast of the caller's own values of features
 - `explanation_jobs`: written explanations, and the jobs that write them
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
@@ -141,6 +142,14 @@ from serving.api.operators import (
 )
 from serving.api.outlook import Direction, Outlook, outlook_of
 from serving.api.own_values import OwnValuesForecast
+from serving.api.portfolio import (
+    EVIDENCE_NEEDED,
+    PAST_PERFORMANCE,
+    PortfolioAnswer,
+    PortfolioPosition,
+    PortfolioReview,
+    PortfolioSummary,
+)
 from serving.api.problems import Problem, ProblemPage, ProblemPages
 from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
@@ -150,7 +159,9 @@ __all__ = [
     "ADVICE_DISCLAIMER",
     "BATCH_SYMBOLS",
     "DISCLAIMER",
+    "EVIDENCE_NEEDED",
     "KEY_PREFIX",
+    "PAST_PERFORMANCE",
     "REQUESTS_AN_HOUR",
     "ROLES",
     "SYMBOL_LETTERS",
@@ -240,7 +251,11 @@ __all__ = [
     "OwnValuesForecast",
     "Part",
     "Ping",
+    "PortfolioAnswer",
     "PortfolioContext",
+    "PortfolioPosition",
+    "PortfolioReview",
+    "PortfolioSummary",
     "PredictAnswer",
     "PredictRequest",
     "Prediction",

@@ -31,6 +31,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/risk/halt", "operator"),
     Rule("POST", "/risk/resume", "operator"),
     Rule("POST", "/risk/alerts", "operator"),
+    Rule("GET", "/portfolio", "read"),
+    Rule("GET", "/portfolio/{name}", "read"),
     Rule("GET", "/operations", "operator"),
     Rule("GET", "/about", "read"),
     Rule("GET", DOCS, "read"),

@@ -4,8 +4,8 @@ What computes a number imports its collector from here. Labels take few values, 
 or a text of a client, so that the series stay countable whatever is asked. With several workers each writes its share
 into files of a common folder, and whichever answers a scrape adds them up.
 
-- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `advice`, `pages`, `risk`: the
-  metrics, by subject
+- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `advice`, `pages`, `risk`:
+  the metrics, by subject
 - `declaring`, `shared_files`: kinds of metrics, and the files that processes share them in
 - `observing`: histograms are written after the answer
 - `exposing`: what a scrape gets
