@@ -36,12 +36,15 @@ class TargetInputs:
         Replayed rows of `forecasts` of the models and the horizon that are read, one per model, symbol and session.
     pool
         Strategies that turn them into positions.
+    origins
+        ``event_time``, ``model_name``, ``model_version``, ``model_digest``: who forecast from each close.
     weights
         ``event_time``, ``strategy``, ``weight``: how much each strategy of `pool` counts at each close.
     """
 
     forecasts: pl.DataFrame
     pool: tuple[StrategySpec, ...]
+    origins: pl.DataFrame
     weights: pl.DataFrame | None = None
 
 
@@ -73,9 +76,9 @@ def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInp
     have = set(of_horizon["model_name"].unique())
     if file.pool == SELECTED:
         pool = tuple(strategy for strategy in pool if strategy.model in have)
-        return TargetInputs(of_horizon, pool, weights_in_force(lake, clock, of_horizon["event_time"].unique()))
+        return TargetInputs(of_horizon, pool, origins_of(of_horizon), weights_in_force(lake, clock, of_horizon["event_time"].unique()))
     _require_models([strategy.model for strategy in pool], have, FORECAST_HORIZON)
-    return TargetInputs(of_horizon, pool)
+    return TargetInputs(of_horizon, pool, origins_of(of_horizon))
 
 
 def _pool_of(file: StrategyFile) -> tuple[StrategySpec, ...]:
@@ -93,7 +96,13 @@ def _of_members(replays: pl.DataFrame, file: StrategyFile, market: Market) -> Ta
     strategy = StrategySpec(
         "members", "members", Sizing("band", file.sizing.scale, file.sizing.half_life_sessions), file.described
     )
-    return TargetInputs(blended(read, members), (strategy,))
+    used = read.filter(pl.col("model_name").is_in(list(members)))
+    return TargetInputs(blended(read, members), (strategy,), origins_of(used))
+
+
+def origins_of(forecasts: pl.DataFrame) -> pl.DataFrame:
+    """Return which model versions forecast from each close."""
+    return forecasts.select("event_time", "model_name", "model_version", "model_digest").unique().sort(pl.all())
 
 
 def _require_models(wanted: Sequence[str], have: set[str], bars: int) -> None:
