@@ -82,8 +82,8 @@ def latest_backtest(lake: LakeReader, as_of: datetime, strategy: str | None = No
     return found[0] if found else None
 
 
-def backtest_named(lake: LakeReader, as_of: datetime, backtest_id: str) -> BacktestRecord:
-    """Return the back-test of an identifier, or of its first digits where these name one only.
+def backtest_named(lake: LakeReader, as_of: datetime, backtest_id: str | None) -> BacktestRecord:
+    """Return the back-test of an identifier, or of its first digits where these name one only; None: the newest.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def backtest_named(lake: LakeReader, as_of: datetime, backtest_id: str) -> Backt
     every = list_backtests(lake, as_of)
     if not every:
         raise NotReadyError("No back-test was run yet. Run one with `quantlake backtest run selected`.")
-    found = [each for each in every if each.backtest_id.startswith(backtest_id)]
+    found = every[:1] if backtest_id is None else [each for each in every if each.backtest_id.startswith(backtest_id)]
     if len(found) != 1:
-        raise UnknownNameError("back-test", backtest_id, [each.backtest_id for each in every])
+        raise UnknownNameError("back-test", str(backtest_id)[:40], [each.backtest_id for each in every])
     return found[0]
 
 

@@ -17,6 +17,7 @@ from lake.clock import Clock
 from lake.errors import ConfigError
 from lake.ledger import TrialLedger
 from lake.membership import survivorship_of
+from lake.sources import caveats_now
 from lake.store import Lake
 from lake.tables import ACTIONS, BACKTEST_FILLS, BACKTEST_SESSIONS, BACKTESTS, BARS, FORECASTS
 from serving.backtest import evidence, report, targets
@@ -168,6 +169,7 @@ def run_backtest(
     progress(f"{file.shuffles} null twins on shuffled forecasts, and {len(file.capacity)} sizes of equity")
     content = _content(test, paths, proof)
     content["universe"]["remark"] = survivorship_of(lake, now)
+    content["remarks"] += [text for text in caveats_now(settings) if text not in content["universe"]["remark"]]
     report.require_nulls(content)
     row = _row(test, paths, content, now, versions) | {"seconds": time.perf_counter() - started}
     _store(lake, test, paths, row, now)
