@@ -139,6 +139,7 @@ def _accounts(report: Any) -> DataTable:
         ShownColumn("gross_return", "gross %", shown=percent(2)),
         ShownColumn("sharpe", "Sharpe", shown=fixed(2)),
         ShownColumn("drawdown", "drawdown %", shown=percent(1)),
+        ShownColumn("exposure", "exposure %", shown=percent(0), rank=2),
         ShownColumn("turnover", "turnover a year", shown=fixed(1), rank=1),
     )
     rows = [{"account": TITLES[name], **figures} for name, figures in report["accounts"].items()]

@@ -73,6 +73,8 @@ class AccountFigures:
         Deepest fall of net equity from its highest value so far.
     turnover
         Value traded over equity, per year.
+    exposure
+        Mean of the sum of absolute positions over equity.
     """
 
     net_return: float
@@ -82,6 +84,7 @@ class AccountFigures:
     volatility: float | None
     drawdown: float
     turnover: float
+    exposure: float
 
 
 def figures_of(path: AccountPath, cash: AccountPath, places: Sequence[int] | None = None, grid: str = VENUE) -> AccountFigures:
@@ -110,6 +113,7 @@ def figures_of(path: AccountPath, cash: AccountPath, places: Sequence[int] | Non
         volatility=volatility_of(excess, grid),
         drawdown=drawdown_of(net),
         turnover=float(path.traded[1:][chosen].mean()) * bars_per_year(grid) if len(chosen) else 0.0,
+        exposure=float(path.exposure[1:][chosen].mean()) if len(chosen) else 0.0,
     )
 
 
