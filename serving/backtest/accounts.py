@@ -19,6 +19,7 @@ from lake.execution import (
     TargetWeights,
     TradedPanel,
     simulate,
+    simulate_targets,
     traded_panel,
 )
 from lake.tables import BACKTEST_FILLS
@@ -176,6 +177,14 @@ def run_account(
         fills=_fills(path),
         refused=_refused(path),
     )
+
+
+def net_returns_of(
+    market: TradedPanel, targets: FloatArray, costs: Costs, capital: float, trade_at: FillAt
+) -> FloatArray:
+    """Return the net returns that `run_account` has, from the compiled twin of its engine and without fills."""
+    equity = simulate_targets(market, targets, costs, cash=capital, fill_at=trade_at).equity
+    return equity[1:] / equity[:-1] - 1
 
 
 def traded_market(panel: BarPanel, declared_daily_value: float | None = None) -> TradedPanel:

@@ -22,7 +22,7 @@ from lake.sources import caveats_now
 from lake.store import Lake
 from lake.tables import ACTIONS, BACKTEST_FILLS, BACKTEST_SESSIONS, BACKTESTS, BARS, FORECASTS
 from serving.backtest import evidence, report, targets
-from serving.backtest.accounts import COST_KINDS, AccountPath, figures_of, run_account, traded_market
+from serving.backtest.accounts import COST_KINDS, AccountPath, figures_of, net_returns_of, run_account, traded_market
 from serving.backtest.capacity import capacity_curve
 from serving.backtest.folds import Fold, first_session, folds_of, learnt_until, newest_labels
 from serving.backtest.prices import ADJUSTED, AS_TRADED, BarPanel, FloatArray, read_bars
@@ -110,10 +110,25 @@ class Backtest:
             self.file.rebalancing.trade_at,
         )
 
-    def sharpe(self, path: AccountPath, cash: AccountPath) -> float | None:
-        """Sharpe ratio per year of an account above cash over the scored sessions."""
-        places = np.array(self.places, dtype=np.int64) - 1
-        return sharpe_of((path.net - cash.net)[places], self.grid)
+    def sharpe(self, name: str, wanted: FloatArray | None = None, capital: float | None = None) -> float | None:
+        """Sharpe ratio per year above cash over the scored sessions, from the compiled twin of the engine.
+
+        Parameters
+        ----------
+        name, wanted, capital
+            As for `run`.
+        """
+        net, cash = (
+            net_returns_of(
+                self.market,
+                targets,
+                self.file.costs,
+                capital or self.file.capital,
+                self.file.rebalancing.trade_at,
+            )
+            for targets in (self.targets[name] if wanted is None else wanted, self.targets[NAIVE])
+        )
+        return sharpe_of((net - cash)[np.array(self.places, dtype=np.int64) - 1], self.grid)
 
 
 def prepare(lake: Lake, models: Path, clock: Clock, file: StrategyFile) -> Backtest:
@@ -217,7 +232,7 @@ def _content(test: Backtest, paths: Mapping[str, AccountPath], proof: evidence.B
         "accounts": _figures(test, paths, test.places),
         "folds": [_fold(test, paths, fold) for fold in test.folds],
         "capacity": asdict(capacity_curve(test.file.capacity, lambda equity: _sharpes(test, equity))),
-        "shuffles": _shuffles(test, paths),
+        "shuffles": _shuffles(test),
         "universe": _universe(test.panel),
         "evidence": asdict(proof),
         "refused": {name: dict(path.refused) for name, path in paths.items() if path.refused},
@@ -246,23 +261,19 @@ def _fold(test: Backtest, paths: Mapping[str, AccountPath], fold: Fold) -> dict[
 
 
 def _sharpes(test: Backtest, equity: float) -> tuple[float | None, float | None]:
-    cash = test.run(NAIVE, capital=equity)
-    return (
-        test.sharpe(test.run(STRATEGY, capital=equity), cash),
-        test.sharpe(test.run(EQUAL_WEIGHT, capital=equity), cash),
-    )
+    return test.sharpe(STRATEGY, capital=equity), test.sharpe(EQUAL_WEIGHT, capital=equity)
 
 
-def _shuffles(test: Backtest, paths: Mapping[str, AccountPath]) -> dict[str, Any]:
+def _shuffles(test: Backtest) -> dict[str, Any]:
     """Sharpe ratios of null twins, and how many of them are at least the strategy's."""
     if not test.inputs.pool:
         return {"sharpes": [], "ahead": None, "remark": "The strategy reads no forecast, so there is nothing to shuffle."}
-    own = test.sharpe(paths[STRATEGY], paths[NAIVE])
+    own = test.sharpe(STRATEGY)
     found = []
     for seed in range(test.file.shuffles):
         twin = targets.shuffled(test.inputs, seed)
         wanted = targets.strategy_targets(test.file, twin, test.panel, test.delisted_after)
-        found.append(test.sharpe(test.run(STRATEGY, wanted), paths[NAIVE]))
+        found.append(test.sharpe(STRATEGY, wanted))
     ahead = sum(1 for each in found if each is not None and own is not None and each >= own)
     if not found or own is None:
         return {"sharpes": found, "ahead": None, "remark": "No null twin was compared."}

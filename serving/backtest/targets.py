@@ -77,7 +77,7 @@ def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInp
     if file.pool == SELECTED:
         pool = tuple(strategy for strategy in pool if strategy.model in have)
         return TargetInputs(of_horizon, pool, origins_of(of_horizon), weights_in_force(lake, clock, of_horizon["event_time"].unique()))
-    _require_models([strategy.model for strategy in pool], have, FORECAST_HORIZON)
+    _require_models([strategy.model for strategy in pool], have, FORECAST_HORIZON, market)
     return TargetInputs(of_horizon, pool, origins_of(of_horizon))
 
 
@@ -92,7 +92,7 @@ def _of_members(replays: pl.DataFrame, file: StrategyFile, market: Market) -> Ta
     bars = horizon_bars(file.horizon, market)
     read = replays.filter(pl.col("horizon_sessions") == bars)
     members = {model: weight for model, weight in file.members.items() if weight > 0}
-    _require_models(list(members), set(read["model_name"].unique()), bars)
+    _require_models(list(members), set(read["model_name"].unique()), bars, market)
     strategy = StrategySpec(
         "members", "members", Sizing("band", file.sizing.scale, file.sizing.half_life_sessions), file.described
     )
@@ -105,10 +105,12 @@ def origins_of(forecasts: pl.DataFrame) -> pl.DataFrame:
     return forecasts.select("event_time", "model_name", "model_version", "model_digest").unique().sort(pl.all())
 
 
-def _require_models(wanted: Sequence[str], have: set[str], bars: int) -> None:
-    for model in wanted:
-        if model not in have:
-            raise UnknownNameError(f"model with replayed forecasts over {bars} bars", model, sorted(have))
+def _require_models(wanted: Sequence[str], have: set[str], bars: int, market: Market) -> None:
+    if lacking := sorted(set(wanted) - have):
+        raise NotReadyError(
+            f"There are no replayed forecasts of {', '.join(lacking)} over {market.horizon_of(bars)}; there are those of "
+            f"{', '.join(sorted(have)) or 'no model'}. Name one of these, or put the model in service first."
+        )
 
 
 def horizon_bars(horizon: str, market: Market) -> int:
