@@ -63,7 +63,11 @@ BACKTESTS = TableSpec(
         Column("holdout_openings", COUNT, "", "looks at these sessions so far, this one among them", minimum=1),
         Column("shuffles", COUNT, "", "null twins that traded on shuffled forecasts", minimum=0),
         Column(
-            "shuffles_ahead", COUNT, "", "null twins with at least its net Sharpe ratio; null without twins", nullable=True
+            "shuffles_ahead",
+            COUNT,
+            "",
+            "null twins with at least its net Sharpe ratio; null without twins",
+            nullable=True,
         ),
         Column(
             "capacity",

@@ -107,7 +107,9 @@ class AccountFigures:
     exposure: float
 
 
-def figures_of(path: AccountPath, cash: AccountPath, places: Sequence[int] | None = None, grid: str = VENUE) -> AccountFigures:
+def figures_of(
+    path: AccountPath, cash: AccountPath, places: Sequence[int] | None = None, grid: str = VENUE
+) -> AccountFigures:
     """Return the figures of an account over some sessions.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Targets of a strategy and of its nulls: shares of equity per session and symbol, from what was known at each close."""
+"""Targets of a strategy and of its nulls: shares of equity by session and symbol, of what was known at each close."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from lake.horizons import Horizon
 from lake.market import Market
 from lake.store import LakeReader
 from lake.tables import FORECASTS, REGIMES, SELECTIONS, STRATEGY_RETURNS
-from serving.backtest.prices import BarPanel, FloatArray
+from serving.backtest.prices import BarPanel, FloatArray, matrices
 from serving.backtest.strategy_file import SELECTED, StrategyFile
 from serving.forecasts import QUANTILES
 from serving.outcomes import first_replays
@@ -66,7 +66,7 @@ def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInp
     replays = replays.filter(pl.col("known_time") <= pl.col("event_time") + market.decided_after)
     if replays.is_empty():
         raise NotReadyError(
-            f"There are no replayed forecasts to back-test on yet. They are made with the first run: `{market.first_run}`."
+            f"There are no replayed forecasts to back-test on yet. The first run makes them: `{market.first_run}`."
         )
     if file.members:
         return _of_members(replays, file, market)
@@ -76,7 +76,9 @@ def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInp
     have = set(of_horizon["model_name"].unique())
     if file.pool == SELECTED:
         pool = tuple(strategy for strategy in pool if strategy.model in have)
-        return TargetInputs(of_horizon, pool, origins_of(of_horizon), weights_in_force(lake, clock, of_horizon["event_time"].unique()))
+        return TargetInputs(
+            of_horizon, pool, origins_of(of_horizon), weights_in_force(lake, clock, of_horizon["event_time"].unique())
+        )
     _require_models([strategy.model for strategy in pool], have, FORECAST_HORIZON, market)
     return TargetInputs(of_horizon, pool, origins_of(of_horizon))
 
@@ -108,8 +110,8 @@ def origins_of(forecasts: pl.DataFrame) -> pl.DataFrame:
 def _require_models(wanted: Sequence[str], have: set[str], bars: int, market: Market) -> None:
     if lacking := sorted(set(wanted) - have):
         raise NotReadyError(
-            f"There are no replayed forecasts of {', '.join(lacking)} over {market.horizon_of(bars)}; there are those of "
-            f"{', '.join(sorted(have)) or 'no model'}. Name one of these, or put the model in service first."
+            f"There are no replayed forecasts of {', '.join(lacking)} over {market.horizon_of(bars)}; there are those "
+            f"of {', '.join(sorted(have)) or 'no model'}. Name one of these, or put the model in service first."
         )
 
 
@@ -244,10 +246,11 @@ def strategy_targets(file: StrategyFile, inputs: TargetInputs, panel: BarPanel, 
     if file.equal_weight:
         return equal_weight_targets(file, panel)
     held = np.zeros(panel.close.shape)
-    quoted = _quoted(panel)
+    quoted, closes = _quoted(panel), pl.Series(panel.sessions, dtype=FORECASTS.schema["event_time"])
     for strategy in inputs.pool:
         own = inputs.forecasts.filter(pl.col("symbol").is_in(list(panel.symbols)))
-        position = _matrix(positions(strategy, own, quoted, delisted_after), "position", panel)
+        taken = positions(strategy, own, quoted, delisted_after).filter(pl.col("event_time").is_in(closes.implode()))
+        position = matrices(taken, ("position",), closes, panel.symbols)["position"]
         held += np.nan_to_num(position) * _weights(inputs, strategy, panel)
     return _on_schedule(np.where(panel.has_bar, held, np.nan), file)
 
@@ -303,14 +306,3 @@ def _quoted(panel: BarPanel) -> pl.DataFrame:
     session, symbol = np.nonzero(panel.has_bar)
     closes = pl.Series("event_time", panel.sessions, dtype=FORECASTS.schema["event_time"])
     return pl.DataFrame({"symbol": np.array(panel.symbols)[symbol], "event_time": closes[session]})
-
-
-def _matrix(rows: pl.DataFrame, name: str, panel: BarPanel) -> FloatArray:
-    """Values as an array ``[session, symbol]``, NaN where there is no row."""
-    session_of = {at: place for place, at in enumerate(panel.sessions)}
-    symbol_of = {symbol: place for place, symbol in enumerate(panel.symbols)}
-    values = np.full(panel.close.shape, np.nan)
-    for symbol, at, value in rows.select(*KEY, name).iter_rows():
-        if at in session_of and symbol in symbol_of:
-            values[session_of[at], symbol_of[symbol]] = value
-    return values

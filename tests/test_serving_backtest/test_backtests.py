@@ -32,7 +32,7 @@ from serving.backtest import (
     require_nulls,
     run_backtest,
 )
-from serving.backtest.running import prepare
+from serving.backtest.prepared import prepare
 from support.backtests import NO_COSTS, SYMBOLS, made_market, small_file
 
 CLOCK = FixedClock(DEMO_START)
@@ -162,9 +162,9 @@ def test_the_same_back_test_is_not_run_again_and_looks_at_nothing_again(lake: La
     said: list[str] = []
     again = run_backtest(lake, settings, CLOCK, small_file(), said.append)
     assert again.row == first.row
-    assert lake.versions([BACKTESTS, BACKTEST_SESSIONS, BACKTEST_FILLS, TRIAL_LEDGER, TRIAL_GAINS, HOLDOUT_OPENINGS]) == (
-        before
-    )
+    assert lake.versions(
+        [BACKTESTS, BACKTEST_SESSIONS, BACKTEST_FILLS, TRIAL_LEDGER, TRIAL_GAINS, HOLDOUT_OPENINGS]
+    ) == (before)
     assert "not run again" in said[-1]
 
 

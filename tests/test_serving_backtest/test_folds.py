@@ -71,6 +71,13 @@ def test_a_forecast_of_a_session_that_its_model_learnt_from_is_refused() -> None
 
 def test_a_short_rest_joins_the_last_fold() -> None:
     known = dict.fromkeys(CLOSES)
-    assert [fold.last - fold.first + 1 for fold in folds_of(CLOSES[:131], known, FoldPlan(sessions=63), GRID)] == [63, 67]
-    assert [fold.last - fold.first + 1 for fold in folds_of(CLOSES[:161], known, FoldPlan(sessions=63), GRID)] == [63, 63, 34]
+    assert [fold.last - fold.first + 1 for fold in folds_of(CLOSES[:131], known, FoldPlan(sessions=63), GRID)] == [
+        63,
+        67,
+    ]
+    assert [fold.last - fold.first + 1 for fold in folds_of(CLOSES[:161], known, FoldPlan(sessions=63), GRID)] == [
+        63,
+        63,
+        34,
+    ]
     assert folds_of(CLOSES[:3], known, FoldPlan(), GRID)[0].gap_sessions is None

@@ -13,8 +13,8 @@ from lake.store import Lake
 from lake.tables import ACTIONS, BARS, FORECASTS
 from serving.backtest import targets
 from serving.backtest.accounts import net_returns_of, run_account, traded_market
+from serving.backtest.prepared import prepare
 from serving.backtest.prices import ADJUSTED, AS_TRADED, bar_panel, read_bars
-from serving.backtest.running import prepare
 from serving.strategies import positions, strategy_named
 from support.backtests import NO_COSTS, SYMBOLS, closes_of, made_bars, made_market, small_file
 
@@ -72,7 +72,14 @@ def test_an_action_on_a_session_without_a_bar_happens_at_the_next_bar() -> None:
     bars = made_bars(30)
     at = bars["event_time"].unique().sort()
     gone = (pl.col("symbol") == "AAA") & pl.col("event_time").is_between(at[10], at[12])
-    action = {"symbol": "AAA", "event_time": at[10], "known_time": at[10], "ratio": 1.0, "kind": "dividend", "amount": 0.5}
+    action = {
+        "symbol": "AAA",
+        "event_time": at[10],
+        "known_time": at[10],
+        "ratio": 1.0,
+        "kind": "dividend",
+        "amount": 0.5,
+    }
     paid = pl.DataFrame([{**dict.fromkeys(ACTIONS.names), "source": "x", **action}], schema=ACTIONS.schema)
     panel = bar_panel(bars.filter(~gone), paid, SYMBOLS, at[0], 20)
     assert np.argwhere(panel.dividend > 0).tolist() == [[13, 0]]
@@ -87,8 +94,12 @@ def test_a_symbol_whose_bars_end_counts_as_delisted_once_a_halt_would_be_over() 
     assert bar_panel(ended, ACTIONS.empty(), SYMBOLS, at[0], 40).delisted.tolist() == [-1, -1, -1, -1]
     market = traded_market(panel)
     wanted = np.where(panel.has_bar, 0.25, np.nan)
-    lost = run_account("strategy", market, wanted, small_file(costs={**NO_COSTS, "delisting_haircut": 0.3}).costs, 1e6, "close")
-    kept = run_account("strategy", market, wanted, small_file(costs={**NO_COSTS, "delisting_haircut": 0.0}).costs, 1e6, "close")
+    lost = run_account(
+        "strategy", market, wanted, small_file(costs={**NO_COSTS, "delisting_haircut": 0.3}).costs, 1e6, "close"
+    )
+    kept = run_account(
+        "strategy", market, wanted, small_file(costs={**NO_COSTS, "delisting_haircut": 0.0}).costs, 1e6, "close"
+    )
     assert lost.costs["haircut"] == pytest.approx(0.3 * 0.25 * 1e6, rel=0.2)
     # At the delisting itself the gross equities of both are the same: the haircut is added back.
     assert lost.gross_equity[29] == pytest.approx(kept.gross_equity[29], rel=1e-9)
@@ -118,7 +129,9 @@ def test_targets_of_the_pool_are_its_positions(made: Lake, settings: Settings) -
 
 
 @pytest.mark.parametrize("file", [small_file(pool="ridge"), small_file(pool=None, members={"ridge": 2, "naive": 1})])
-def test_cutting_off_the_future_changes_no_earlier_target(made: Lake, settings: Settings, file: object, tmp_path) -> None:  # type: ignore[no-untyped-def] # noqa: ANN001
+def test_cutting_off_the_future_changes_no_earlier_target(
+    made: Lake, settings: Settings, file: object, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
     whole = prepare(made, settings.models, CLOCK, file)  # type: ignore[arg-type]
     cut = FixedClock(closes_of(made)[-40])
     earlier = prepare(made, settings.models, cut, file)  # type: ignore[arg-type]
@@ -144,9 +157,9 @@ def test_shuffled_forecasts_are_the_same_ones_at_other_sessions_and_symbols(made
     own = test.inputs.forecasts
     assert twin.forecasts.height == own.height
     assert twin.forecasts["p50"].sort().to_list() == own["p50"].sort().to_list()
-    moved = twin.forecasts.select("forecast_id", pl.col("event_time").alias("to"), pl.col("symbol").alias("given")).join(
-        own, on="forecast_id"
-    )
+    moved = twin.forecasts.select(
+        "forecast_id", pl.col("event_time").alias("to"), pl.col("symbol").alias("given")
+    ).join(own, on="forecast_id")
     assert (moved["to"] != moved["event_time"]).all()
     apart = (moved["to"] - moved["event_time"]).abs()
     assert apart.min() >= timedelta(days=targets.LEAST_SHIFT)
@@ -175,7 +188,9 @@ def test_a_planted_skill_is_ahead_of_its_shuffled_twins(made: Lake, settings: Se
         ({"folds": {"embargo_sessions": 5}, "pool": "selected"}, NotReadyError, "paper returns"),
     ],
 )
-def test_what_cannot_be_run_is_said(made: Lake, settings: Settings, values: dict, kind: type[Exception], said: str) -> None:
+def test_what_cannot_be_run_is_said(
+    made: Lake, settings: Settings, values: dict, kind: type[Exception], said: str
+) -> None:
     with pytest.raises(kind, match=said):
         prepare(made, settings.models, CLOCK, small_file(**values))
 

@@ -175,15 +175,15 @@ def _waterfall(accounts: Mapping[str, Any]) -> tuple[CostStep, ...]:
     steps += [("net", own["net_return"], equal["net_return"])]
     largest = max((abs(value) for _, *values in steps for value in values), default=0.0) or 1.0
     return tuple(
-        CostStep(name, _basis_points(first), abs(first) / largest, _basis_points(second), abs(second) / largest)
+        CostStep(
+            name,
+            formats.difference(BASIS_POINTS * first),
+            abs(first) / largest,
+            formats.difference(BASIS_POINTS * second),
+            abs(second) / largest,
+        )
         for name, first, second in steps
     )
-
-
-def _basis_points(value: float) -> str:
-    text = f"{abs(BASIS_POINTS * value):,.1f}"
-    sign = "" if not float(text.replace(",", "")) else "−" if value < 0 else "+"
-    return f"{sign}{text}"
 
 
 def _fold(fold: Mapping[str, Any]) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ def _fill(fill: Mapping[str, Any]) -> tuple[str, ...]:
         fill["symbol"],
         formats.day(fill["event_time"]),
         formats.day(fill["decided_at"]),
-        f"{fill['quantity']:+,.0f}".replace("-", "−"),
+        formats.difference(fill["quantity"], 0),
         formats.price(fill["price"]),
         formats.price(costs),
     )
