@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -107,6 +107,7 @@ def _row(test: Backtest, content: Mapping[str, Any], now: datetime, versions: Ma
         "backtest_id": test.backtest_id,
         "event_time": panel.sessions[-1],
         "known_time": now,
+        "ran_at": datetime.now(UTC),
         "strategy": test.file.name,
         "held": test.file.described,
         "strategy_file": test.file.text,

@@ -14,6 +14,7 @@ from serving.backtest import BacktestRecord, equity_of, fills_of, latest_backtes
 from serving.pages import formats
 from serving.pages.app import build_dashboard
 from serving.pages.rendering import PAST
+from serving.pages.views.backtests import backtest_view
 from support.backtests import made_market, small_file
 from support.dashboard import Page, log_in_as_owner, visiting
 
@@ -60,7 +61,9 @@ def test_the_list_has_one_over_n_and_naive_beside_each_and_leads_to_the_page(
     assert "/backtests" in [link.get("href") for link in found.all("a")]
 
 
-def test_every_number_of_the_page_is_that_of_the_row(visitor: TestClient, home: Settings, record: BacktestRecord) -> None:
+def test_every_number_of_the_page_is_that_of_the_row(
+    visitor: TestClient, home: Settings, record: BacktestRecord
+) -> None:
     found, report = page(visitor, f"/backtests/{record.backtest_id}"), record.report
     accounts = found.rows("Accounts beside each other")
     assert [cells[0] for cells in accounts] == ["strategy", "1/N", "naive (cash)"]
@@ -119,6 +122,15 @@ def test_before_it_was_run_there_is_none(visitor: TestClient, record: BacktestRe
     assert answer.status_code == 503
     assert "No back-test was run" in answer.text
     assert visitor.get("/backtests/nothing").status_code == 404
+
+
+def test_a_page_says_that_the_market_has_gone_on(home: Settings, record: BacktestRecord) -> None:
+    rows = Lake.open(home)
+    none = backtest_view(record, equity_of(rows, DEMO_START, record.backtest_id), fills_of(rows, DEMO_START, ""))
+    assert none.stale == ""
+    assert none.fills == ()
+    late = backtest_view(record, equity_of(rows, DEMO_START, record.backtest_id), fills_of(rows, DEMO_START, ""), 2)
+    assert "2 sessions closed since" in late.stale
 
 
 def test_pages_of_back_tests_need_a_login(home: Settings, record: BacktestRecord) -> None:

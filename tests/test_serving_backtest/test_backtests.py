@@ -177,6 +177,9 @@ def test_each_further_strategy_is_one_more_trial_and_one_more_look(lake: Lake, s
     assert second.row["pbo"] is not None
     assert second.row["pbo_low"] <= second.row["pbo_high"]
     assert first.report["shuffles"]["ahead"] is None
+    newest = latest_backtest(lake, DEMO_START)
+    assert newest is not None
+    assert newest.backtest_id == second.backtest_id, "of one market time the one that was run last"
 
 
 def test_a_forecast_that_was_made_later_is_no_forecast(lake: Lake, settings: Settings) -> None:

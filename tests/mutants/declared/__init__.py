@@ -4,6 +4,7 @@ from mutant import Mutant
 
 from declared import (
     access,
+    backtests,
     checks,
     dashboard,
     doors,
@@ -52,6 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *narratives.MUTANTS,
     *feedback.MUTANTS,
     *sessions.MUTANTS,
+    *backtests.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
     *dashboard.MUTANTS,
