@@ -162,7 +162,7 @@ def weights_in_force(lake: LakeReader, clock: Clock, closes: pl.Series) -> pl.Da
     """Return how much each strategy counted at each close: weights by regime, times the scale to equal volatility.
 
     Decisions count from when they were known. Before the first one, and in a regime that none is about, all strategies
-    count alike.
+    count alike; one that a decision does not name, because it came later, has no weight.
 
     Returns
     -------
@@ -202,10 +202,10 @@ def weights_in_force(lake: LakeReader, clock: Clock, closes: pl.Series) -> pl.Da
         strategy="backward",
         check_sortedness=False,
     )
-    equal = 1.0 / len(declared.strategies)
-    return found.select(
-        "event_time", "strategy", (pl.col("weight").fill_null(equal) * pl.col("scale")).alias("weight")
-    ).sort("event_time", "strategy")
+    is_decided = pl.col("weight").is_not_null().any().over("event_time")
+    absent = pl.when(is_decided).then(0.0).otherwise(1.0 / len(declared.strategies))
+    weight = (pl.coalesce("weight", absent) * pl.col("scale")).alias("weight")
+    return found.select("event_time", "strategy", weight).sort("event_time", "strategy")
 
 
 def _decided(lake: LakeReader, now: datetime) -> pl.DataFrame:

@@ -77,7 +77,7 @@ def test_every_number_of_the_page_is_that_of_the_row(
     waterfall = found.rows("From gross to net")
     assert [cells[0] for cells in waterfall][:2] == ["gross", "less fee"]
     assert waterfall[-1][0] == "net"
-    numbers = [float(cells[1].replace("−", "-").replace(",", "")) for cells in waterfall]
+    numbers = [float(cells[1].replace("\N{MINUS SIGN}", "-").replace(",", "")) for cells in waterfall]
     assert sum(numbers[:-1]) == pytest.approx(numbers[-1], abs=0.5), "gross less costs is net"
     folds = found.rows("Folds with purge gaps")
     assert len(folds) == len(report["folds"])

@@ -129,8 +129,8 @@ def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.Data
             f"delisted, capital {row['capital']:,.0f}"
         ),
         stale=(
-            f"It ends at the close of {formats.day(row['event_time'])}, and {formats.count(later, 'session')} closed since. "
-            "Run it again for those: `quantlake backtest run`."
+            f"It ends at the close of {formats.day(row['event_time'])}, and {formats.count(later, 'session')} closed "
+            "since. Run it again for those: `quantlake backtest run`."
             if later
             else ""
         ),

@@ -5,6 +5,7 @@ from mutant import Mutant
 WHOLE = "tests/test_serving_backtest/test_backtests.py::"
 TARGETS = "tests/test_serving_backtest/test_prices_and_targets.py::"
 FOLDS = "tests/test_serving_backtest/test_folds.py::"
+SELECTED = "tests/test_serving_backtest/test_selected.py::"
 PAGES = "tests/test_serving_backtest/test_backtest_pages.py::"
 
 MUTANTS = (
@@ -64,6 +65,14 @@ MUTANTS = (
         '    replays = replays.filter(pl.col("known_time") <= pl.col("event_time") + market.decided_after)\n',
         "",
         (f"{WHOLE}test_a_forecast_that_was_made_later_is_no_forecast",),
+    ),
+    Mutant(
+        "backtest-weights-before-they-were-known",
+        "Weights of the selection count from the close at which the decision was known.",
+        "serving/backtest/targets.py",
+        '(pl.col("known_time") - lake.market.decided_after).alias("in_force")',
+        'pl.col("event_time").alias("in_force")',
+        (f"{SELECTED}test_a_decision_counts_from_when_it_was_known_and_in_its_regime_only",),
     ),
     Mutant(
         "backtest-of-sessions-that-were-learnt-from",
