@@ -230,7 +230,7 @@ def _weights(row: FloatArray, symbols: Sequence[str]) -> dict[str, float]:
 
 def _paid_by_session(path: SimulatedPath, sessions: int, costs: Costs) -> FloatArray:
     """Costs of each session in money, interest that was received deducted ``[session]``."""
-    place = {at: number for number, at in enumerate(path.times)}
+    place = _places(path)
     paid, haircuts, last = np.zeros(sessions), 0.0, sessions - 1
     for fill in path.fills:
         paid[place[fill.bar_time]] += fill.cost
@@ -248,18 +248,24 @@ def _paid_by_session(path: SimulatedPath, sessions: int, costs: Costs) -> FloatA
     return paid
 
 
+def _places(path: SimulatedPath) -> dict[datetime | None, int]:
+    """Place of each session by its close."""
+    return {at: number for number, at in enumerate(path.times)}
+
+
 def _traded(path: SimulatedPath) -> FloatArray:
     """Value traded in each session over the equity at the close before ``[session]``."""
-    place = {at: number for number, at in enumerate(path.times)}
+    place = _places(path)
     value = np.zeros(len(path.times))
     for fill in path.fills:
         value[place[fill.bar_time]] += abs(fill.quantity) * fill.price
     before = np.concatenate([path.equity[:1], path.equity[:-1]])
-    return value / before
+    traded: FloatArray = value / before
+    return traded
 
 
 def _fills(path: SimulatedPath) -> pl.DataFrame:
-    before = {at: earlier for earlier, at in pairwise(path.times)}
+    before: dict[datetime | None, datetime] = {at: earlier for earlier, at in pairwise(path.times)}
     rows = [
         (
             fill.fill_id, fill.bar_time, fill.symbol, before.get(fill.bar_time), fill.quantity, fill.price,

@@ -11,7 +11,7 @@ from lake.clock import Clock
 from lake.errors import ConfigError, NotReadyError, UnknownNameError
 from lake.horizons import Horizon
 from lake.market import Market
-from lake.store import LakeReader
+from lake.store import Lake, LakeReader
 from lake.tables import FORECASTS, REGIMES, SELECTIONS, STRATEGY_RETURNS
 from serving.backtest.prices import BarPanel, FloatArray, matrices
 from serving.backtest.strategy_file import SELECTED, StrategyFile
@@ -48,7 +48,7 @@ class TargetInputs:
     weights: pl.DataFrame | None = None
 
 
-def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInputs:
+def read_inputs(lake: Lake, clock: Clock, file: StrategyFile) -> TargetInputs:
     """Return what the targets of a strategy are made from.
 
     A forecast counts if it was known when its session was decided: one that was made later, with what is known now, is
