@@ -24,8 +24,7 @@ from lake.execution import (
 )
 from lake.tables import BACKTEST_FILLS
 from serving.backtest.prices import BarPanel, FloatArray
-from serving.strategies import drawdown_of, sharpe_of
-from serving.strategies.ratios import volatility_of
+from serving.strategies import drawdown_of, sharpe_of, volatility_of
 
 COST_KINDS = ("fee", "spread", "slippage", "impact", "borrow", "interest", "haircut")
 """Kinds of cost, in the order of the waterfall. Interest is what was paid less what was received; the haircut is what

@@ -17,9 +17,16 @@ from serving.backtest.prices import BarPanel, FloatArray, matrices
 from serving.backtest.strategy_file import SELECTED, StrategyFile
 from serving.forecasts import QUANTILES
 from serving.outcomes import first_replays
-from serving.strategies import FORECAST_HORIZON, STRATEGIES, at_equal_volatility, positions, strategy_named
-from serving.strategies.paper import paper_returns_of
-from serving.strategies.pool import Sizing, StrategySpec
+from serving.strategies import (
+    FORECAST_HORIZON,
+    STRATEGIES,
+    Sizing,
+    StrategySpec,
+    at_equal_volatility,
+    paper_returns_of,
+    positions,
+    strategy_named,
+)
 
 KEY = ("symbol", "event_time")
 LEAST_SHIFT = 21

@@ -12,9 +12,18 @@
 from serving.strategies.assignments import update_assignments
 from serving.strategies.equal_volatility import at_equal_volatility
 from serving.strategies.halts import absences, settled_returns
-from serving.strategies.paper import PaperReturns
-from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
-from serving.strategies.ratios import drawdown_of, sharpe_of
+from serving.strategies.paper import PaperReturns, paper_returns_of
+from serving.strategies.pool import (
+    FORECAST_HORIZON,
+    STRATEGIES,
+    STRATEGY_NAMES,
+    Sizing,
+    StrategySpec,
+    net_returns,
+    positions,
+    strategy_named,
+)
+from serving.strategies.ratios import drawdown_of, sharpe_of, volatility_of
 from serving.strategies.reviews import update_selections
 from serving.strategies.scored import strategy_trials
 from serving.strategies.selection import (
@@ -35,11 +44,14 @@ __all__ = [
     "PaperReturns",
     "Selection",
     "SelectionRule",
+    "Sizing",
+    "StrategySpec",
     "absences",
     "at_equal_volatility",
     "confidence_in",
     "drawdown_of",
     "net_returns",
+    "paper_returns_of",
     "positions",
     "select",
     "settled_returns",
@@ -48,4 +60,5 @@ __all__ = [
     "strategy_trials",
     "update_assignments",
     "update_selections",
+    "volatility_of",
 ]
