@@ -121,7 +121,7 @@ def fill_pending(t: int, s: int, market: Market, knobs: Knobs, account: Account,
     account.held[s] = held_after(account.held[s], quantity)
     paths.traded[t, s] = quantity
     paths.counts[FILLS] += 1
-    return -quantity * price - fee - spread - slippage - impact
+    return float(-quantity * price - fee - spread - slippage - impact)
 
 
 def allowed(

@@ -207,8 +207,9 @@ class SimulatedVenue:
         waiting = self._of_symbol[bar.symbol]
         if len(waiting) == 1:  # the usual case, in which no order can make another one come alive
             (order_id,) = waiting
-            if (state := self._open[order_id]).status != "held":
-                self._attempt(state, session, phase_of(state))
+            only = self._open[order_id]
+            if only.status != "held":
+                self._attempt(only, session, phase_of(only))
             return
         for phase in PHASES:
             for order_id in tuple(waiting):

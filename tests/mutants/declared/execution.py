@@ -45,8 +45,8 @@ MUTANTS = (
         "execution-target-before-stop",
         "Of a stop and a target that one bar reaches, the stop is filled.",
         "lake/execution/filling.py",
-        "AT_OPEN, BY_STOP, BY_LIMIT, AT_CLOSE = range(4)",
-        "AT_OPEN, BY_LIMIT, BY_STOP, AT_CLOSE = range(4)",
+        "PHASES = (AT_OPEN, BY_STOP, BY_LIMIT, AT_CLOSE)",
+        "PHASES = (AT_OPEN, BY_LIMIT, BY_STOP, AT_CLOSE)",
         (f"{RULES}test_stop_and_target_in_one_bar_fill_the_stop",),
     ),
     Mutant(

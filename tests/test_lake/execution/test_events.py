@@ -196,6 +196,11 @@ def test_sessions_and_symbols_are_told_once() -> None:
         traded_panel(sessions_of(2)[::-1], ["AAA", "BBB"], **prices)
 
 
+def test_an_account_starts_with_the_last_closes_of_what_it_holds() -> None:
+    with pytest.raises(ConfigError, match="holds AAA without a last close"):
+        VenueState(Book(0.0, {"AAA": Position(1.0, 100.0)}))
+
+
 def test_prices_are_scaled_to_what_was_traded() -> None:
     assert as_traded([[48.0]], [[50.0]], [[200.0]]).tolist() == [[192.0]]
 
