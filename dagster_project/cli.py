@@ -16,6 +16,7 @@ from rich.text import Text
 from dagster_project.commands import (
     alerts,
     audit,
+    backtest,
     backup,
     desk,
     doctor,
@@ -242,6 +243,7 @@ app.add_typer(lake_commands.app, name="lake")
 app.add_typer(sources.app, name="sources")
 app.add_typer(backup.app, name="backup")
 app.add_typer(forecasts.app, name="forecasts")
+app.add_typer(backtest.app, name="backtest")
 app.add_typer(models.app, name="models")
 app.add_typer(portfolio.app, name="portfolio")
 app.add_typer(keys.app, name="keys")

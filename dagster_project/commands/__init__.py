@@ -2,14 +2,15 @@
 
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`,
-`drift`, `features`, `lake`, `models`, `portfolio`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `alerts`,
-`risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
+`drift`, `features`, `lake`, `models`, `portfolio`, `backtest`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`,
+`alerts`, `risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
 """
 
 __all__ = [
     "advance",
     "alerts",
     "audit",
+    "backtest",
     "backup",
     "demo",
     "desk",

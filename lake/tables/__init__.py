@@ -13,6 +13,7 @@ Examples
 
 from lake.spec import TableSpec
 from lake.tables.advice import RECOMMENDATIONS
+from lake.tables.backtests import BACKTEST_ACCOUNTS, BACKTEST_FILLS, BACKTEST_SESSIONS, BACKTESTS
 from lake.tables.clean import ACTIONS, BARS, MACRO, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
@@ -44,6 +45,10 @@ __all__ = [
     "AGREEMENT",
     "ANSWERS",
     "AUDIT",
+    "BACKTESTS",
+    "BACKTEST_ACCOUNTS",
+    "BACKTEST_FILLS",
+    "BACKTEST_SESSIONS",
     "BARS",
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
@@ -134,6 +139,9 @@ TABLES: tuple[TableSpec, ...] = (
     BLEND_WEIGHTS,
     CALIBRATIONS,
     PORTFOLIO_WEIGHTS,
+    BACKTESTS,
+    BACKTEST_SESSIONS,
+    BACKTEST_FILLS,
     PROMOTIONS,
     RISK_EVENTS,
     AUDIT,

@@ -33,6 +33,8 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", "/risk/alerts", "operator"),
     Rule("GET", "/portfolio", "read"),
     Rule("GET", "/portfolio/{name}", "read"),
+    Rule("GET", "/backtests", "read"),
+    Rule("GET", "/backtests/{backtest_id}", "read"),
     Rule("GET", "/operations", "operator"),
     Rule("GET", "/about", "read"),
     Rule("GET", DOCS, "read"),

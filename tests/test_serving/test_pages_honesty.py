@@ -28,6 +28,7 @@ WITHOUT_BANDS = (
     "/models/ridge",
     "/s/KO/words",
     "/strategies",
+    "/backtests",
     "/portfolio",
     "/portfolio/equal",
     "/operations",

@@ -5,6 +5,7 @@ from mutant import Mutant
 from declared import (
     access,
     advice,
+    backtests,
     checks,
     dashboard,
     doors,
@@ -59,6 +60,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *feedback.MUTANTS,
     *sessions.MUTANTS,
     *portfolios.MUTANTS,
+    *backtests.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
     *dashboard.MUTANTS,
