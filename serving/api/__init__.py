@@ -57,6 +57,7 @@ from serving.api.explanation_jobs import (
     ExplanationJobRequest,
     ExplanationSentence,
     ExplanationSource,
+    PartLeftOut,
     WrittenDepth,
     WrittenExplanation,
 )
@@ -208,6 +209,7 @@ __all__ = [
     "Outlook",
     "OwnValuesForecast",
     "Part",
+    "PartLeftOut",
     "Ping",
     "PredictAnswer",
     "PredictRequest",

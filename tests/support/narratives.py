@@ -13,7 +13,8 @@ from typing import Any
 from lake.tables import INTERNAL_NOTES
 from serving.api import outlook_of
 from serving.explain.narrative.documents import Document
-from serving.explain.narrative.facts import BandCount, Driver, Drivers, NarrativeInputs
+from serving.explain.narrative.drivers import Driver, Drivers
+from serving.explain.narrative.facts import BandCount, NarrativeInputs
 from serving.explain.narrative.retrieve import Passage
 from serving.forecasts import direction_of
 
