@@ -165,6 +165,7 @@ def test_a_scenario_of_the_last_bar_is_that_of_the_endpoint(visitor, watched_hom
         asked = CounterfactualRequest(prediction_id=row["forecast_id"], scenario=Scenario(bar=bar))
         told = client.what_if(asked)
     found = page(visitor, "/s/KO/why?close_change=-3&volume_ratio=2")
+    print(found.text(id="scenario"))
     numbers = {cells[0]: cells[1:] for cells in found.rows("Forecast from another last bar")}
     assert numbers["p90"] == [formats.signed(row["p90"], 2), formats.signed(told.changed.p90, 2)]
     assert [cells[0] for cells in found.rows("Features that moved")] == [each.feature for each in told.moved]

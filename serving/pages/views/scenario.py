@@ -54,5 +54,5 @@ def _numbers(read: ForecastRead) -> dict[str, str]:
 def _moved(each: MovedFeature) -> tuple[str, ...]:
     shares = each.percentile_before, each.percentile_after
     percentiles = [formats.UNKNOWN if share is None else f"{share:.0f}" for share in shares]
-    remark = "" if each.is_inside_range else "outside 1–99 % of training"  # noqa: RUF001 - as pages print ranges
+    remark = "" if each.is_inside_range else "outside 1–99 %"  # noqa: RUF001 - as pages print ranges
     return each.feature, formats.number(each.before), formats.number(each.after), *percentiles, remark

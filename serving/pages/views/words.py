@@ -32,6 +32,8 @@ class WordsView:
         Rules that sentences of the writer failed, in words.
     left_out
         Parts of a deep explanation that could not be computed, and why.
+    is_done
+        Whether the text stays as it is; a deep one replaces the first after up to a minute.
     """
 
     sentences: tuple[WrittenSentence, ...]
@@ -41,6 +43,7 @@ class WordsView:
     left_out: tuple[tuple[str, str], ...]
     writer: str
     problem: str
+    is_done: bool = True
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,10 @@ def job_view(answer: ExplanationJobAnswer) -> JobView:
 
 def words_view(answer: ExplanationJobAnswer) -> WordsView | None:
     """Return the text of a job; None while there is none."""
-    return None if answer.explanation is None else _view(answer.explanation)
+    return None if answer.explanation is None else _view(answer.explanation, is_done=answer.status == "completed")
 
 
-def _view(written: WrittenExplanation) -> WordsView:
+def _view(written: WrittenExplanation, *, is_done: bool) -> WordsView:
     greyed = {fact.id for fact in written.facts if fact.kind == "line" and fact.value == NOT_FAITHFUL}
     return WordsView(
         sentences=tuple(
@@ -99,4 +102,5 @@ def _view(written: WrittenExplanation) -> WordsView:
         left_out=tuple((formats.words(each.part), each.reason) for each in written.left_out),
         writer={"template": "a template", "model": "a language model"}[written.writer],
         problem=written.writer_problem,
+        is_done=is_done,
     )
