@@ -160,18 +160,17 @@ def test_what_if_begins_at_the_forecast_that_was_given(visitor, watched_home):
 
 def test_a_scenario_of_the_last_bar_is_that_of_the_endpoint(visitor, watched_home):
     row = newest(watched_home, "KO")
-    bar = BarChange(close_change=-0.03, volume_ratio=2)
+    bar = BarChange(close_change=-0.03)
     with Client.local(watched_home.settings) as client:
         asked = CounterfactualRequest(prediction_id=row["forecast_id"], scenario=Scenario(bar=bar))
         told = client.what_if(asked)
-    found = page(visitor, "/s/KO/why?close_change=-3&volume_ratio=2")
-    print(found.text(id="scenario"))
+    found = page(visitor, "/s/KO/why?close_change=-3&volume_ratio=")
     numbers = {cells[0]: cells[1:] for cells in found.rows("Forecast from another last bar")}
     assert numbers["p90"] == [formats.signed(row["p90"], 2), formats.signed(told.changed.p90, 2)]
     assert [cells[0] for cells in found.rows("Features that moved")] == [each.feature for each in told.moved]
     assert f"{len(told.moved)} features moved" in found.text(id="scenario")
     fields = {each["name"]: each.get("value") for each in found.all("input") if each.get("name")}
-    assert (fields["close_change"], fields["volume_ratio"], fields["quantile"]) == ("-3", "2", "p50")
+    assert (fields["close_change"], fields["volume_ratio"], fields["quantile"]) == ("-3", "", "p50")
 
 
 def test_a_scenario_that_cannot_be_says_what_is_expected_and_the_true_bar_moves_nothing(visitor):
@@ -179,6 +178,7 @@ def test_a_scenario_that_cannot_be_says_what_is_expected_and_the_true_bar_moves_
     assert "by 'three' percent" in asked.text(id="scenario")
     assert "above -100" in page(visitor, "/s/KO/why?close_change=-100").text(id="scenario")
     assert "above -100" in page(visitor, "/s/KO/why?close_change=nan").text(id="scenario")
+    assert "has no volume" in page(visitor, "/s/KO/why?volume_ratio=2").text(id="scenario")
     assert "0 features moved" in page(visitor, "/s/KO/why?close_change=0").text(id="scenario")
     assert "are computed again from the changed bar" in page(visitor, "/s/KO/why").text(id="scenario")
 
