@@ -78,6 +78,7 @@ from serving.api.explanation_jobs import (
     ExplanationJobRequest,
     ExplanationSentence,
     ExplanationSource,
+    PartLeftOut,
     WrittenDepth,
     WrittenExplanation,
 )
@@ -250,6 +251,7 @@ __all__ = [
     "Outlook",
     "OwnValuesForecast",
     "Part",
+    "PartLeftOut",
     "Ping",
     "PortfolioAnswer",
     "PortfolioContext",

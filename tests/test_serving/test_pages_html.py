@@ -14,6 +14,7 @@ from lake.tables import BARS, FORECASTS, OUTCOMES, REGIMES, SELECTIONS
 from lake.universe import SYMBOLS
 from serving import history
 from serving.access import keys
+from serving.api.explanations import BarChange, CounterfactualRequest, Scenario
 from serving.client import Client
 from serving.pages import formats
 from serving.pages.app import build_dashboard
@@ -155,6 +156,31 @@ def test_what_if_begins_at_the_forecast_that_was_given(visitor, watched_home):
     assert {len(points) for points in sweeps} == {41 + 1}, "the points of the sweep, and the true value"
     assert formats.signed(row["p50"], 2) in found.text(id="why")
     assert "turns" in found.text(id="why")
+
+
+def test_a_scenario_of_the_last_bar_is_that_of_the_endpoint(visitor, watched_home):
+    row = newest(watched_home, "KO")
+    bar = BarChange(close_change=-0.03)
+    with Client.local(watched_home.settings) as client:
+        asked = CounterfactualRequest(prediction_id=row["forecast_id"], scenario=Scenario(bar=bar))
+        told = client.what_if(asked)
+    found = page(visitor, "/s/KO/why?close_change=-3&volume_ratio=")
+    numbers = {cells[0]: cells[1:] for cells in found.rows("Forecast from another last bar")}
+    assert numbers["p90"] == [formats.signed(row["p90"], 2), formats.signed(told.changed.p90, 2)]
+    assert [cells[0] for cells in found.rows("Features that moved")] == [each.feature for each in told.moved]
+    assert f"{len(told.moved)} features moved" in found.text(id="scenario")
+    fields = {each["name"]: each.get("value") for each in found.all("input") if each.get("name")}
+    assert (fields["close_change"], fields["volume_ratio"], fields["quantile"]) == ("-3", "", "p50")
+
+
+def test_a_scenario_that_cannot_be_says_what_is_expected_and_the_true_bar_moves_nothing(visitor):
+    asked = page(visitor, "/s/KO/why?close_change=three&volume_ratio=")
+    assert "by 'three' percent" in asked.text(id="scenario")
+    assert "above -100" in page(visitor, "/s/KO/why?close_change=-100").text(id="scenario")
+    assert "above -100" in page(visitor, "/s/KO/why?close_change=nan").text(id="scenario")
+    assert "has no volume" in page(visitor, "/s/KO/why?volume_ratio=2").text(id="scenario")
+    assert "0 features moved" in page(visitor, "/s/KO/why?close_change=0").text(id="scenario")
+    assert "are computed again from the changed bar" in page(visitor, "/s/KO/why").text(id="scenario")
 
 
 def test_the_words_are_those_of_the_endpoint_with_what_they_cite(visitor, watched_home):

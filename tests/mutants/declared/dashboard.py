@@ -322,8 +322,8 @@ MUTANTS = (
     Mutant(
         "cancelled-job-completes",
         "A cancelled explanation stays cancelled, whatever its writer says later.",
-        "serving/explain/narrative/jobs.py",
-        "                _unless_failed(kept)\n",
+        "serving/explain/narrative/under_way.py",
+        "                unless_failed(kept)\n",
         "                pass\n",
         (f"{JOBS}::test_a_cancelled_job_stays_cancelled_whatever_its_writer_says_later",),
     ),
