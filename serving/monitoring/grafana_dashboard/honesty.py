@@ -23,7 +23,7 @@ OUTCOMES = (
     ),
     DashboardPanel(
         "Skill against naive",
-        "1 - pinball loss / naive's of the same closes, last 60 sessions; chance explains it while 0 is within the ends.",
+        "1 - pinball loss / naive's, same closes, last 60 sessions; chance may explain it while 0 is between its ends.",
         "percentunit",
         {
             OF_MODEL: "max by (model, horizon_sessions) (quantlake_skill_against_naive_ratio)",
