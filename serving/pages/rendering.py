@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from serving.api import DISCLAIMER
+from lake.errors import QuantlakeError
+from serving.api import DISCLAIMER, RefusedError
 from serving.pages import formats
 from serving.pages.appearance import COLOURS, SCHEMES, THEME
 from serving.pages.site import is_built
@@ -80,6 +81,21 @@ def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLRe
     """Return the page of a refusal or a failure; it shows nothing that a login would be needed for."""
     correlation = scope.get("state", {}).get("correlation_id", "")
     return html(scope, "error.html", status, title=title, sentence=sentence, code=status, correlation=correlation)
+
+
+def failure_page(scope: "Scope", error: QuantlakeError, title: str = "") -> HTMLResponse:
+    """Return the page of an error that this project raises on purpose: its own sentence says what to do.
+
+    What the endpoint refuses has the status that it refused it with; anything else is 503.
+
+    Parameters
+    ----------
+    title
+        What failed; by default what the endpoint calls it, or that it cannot be shown now.
+    """
+    if isinstance(error, RefusedError):
+        return error_page(scope, error.problem.status, title or error.problem.title, str(error))
+    return error_page(scope, 503, title or "Cannot be shown now", str(error))
 
 
 @cache

@@ -125,9 +125,12 @@ def test_an_application_that_forgets_the_end_has_its_error_line():
         EventStream(Subscriber(), lambda: True, lambda: None)
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    with listening(app, "h11", lifespan="off") as address, hearing() as lines:
-        with socket.create_connection(address) as client:
-            client.sendall(b"GET / HTTP/1.1\r\nhost: tests\r\n\r\n")
-            while client.recv(65_536):
-                pass
+    with (
+        listening(app, "h11", lifespan="off") as address,
+        hearing() as lines,
+        socket.create_connection(address) as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nhost: tests\r\n\r\n")
+        while client.recv(65_536):
+            pass
     assert ("ERROR", event_stream.UNFINISHED) in lines
