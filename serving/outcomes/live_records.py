@@ -2,22 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-import polars as pl
-
-from lake.tables import FORECASTS, OUTCOMES
-from serving.forecasts import VISIBLE
-from serving.history import KnownTables
-from serving.history.calibration import matured_among
-from serving.history.outcomes import NAIVE, once_each
-from serving.history.records import ClosesOf, by_close, group_record, overlap_of
+from serving.history import NAIVE, KnownTables, records_of_newest
 from serving.outcomes.quality_file import CoverageFigures, SkillFigures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lake.clock import Clock
     from lake.store import Lake
-    from serving.api import GroupRecord
 
 SKILL_SESSIONS, COVERAGE_SESSIONS = 60, 250
 """Newest sessions with an outcome that count. A symbol has one outcome for each, so 250 sessions are its last 250."""
@@ -44,7 +34,7 @@ def skill_figures(lake: "Lake", clock: "Clock", *, sessions: int = SKILL_SESSION
             high=record.skill.high,
             sessions=record.skill.sessions,
         )
-        for horizon, record in _records(lake, clock, sessions)
+        for horizon, record in records_of_newest(KnownTables(lake), sessions, clock.now())
         if record.skill.is_enough and record.group != NAIVE
     )
 
@@ -69,20 +59,6 @@ def coverage_figures(lake: "Lake", clock: "Clock", *, sessions: int = COVERAGE_S
             high=record.band.high,
             outcomes=record.band.outcomes,
         )
-        for horizon, record in _records(lake, clock, sessions)
+        for horizon, record in records_of_newest(KnownTables(lake), sessions, clock.now())
         if record.band.is_enough
     )
-
-
-def _records(lake: "Lake", clock: "Clock", sessions: int) -> "Iterator[tuple[int, GroupRecord]]":
-    """Yield the record of each model over each horizon, from its newest sessions."""
-    if not lake.exists(FORECASTS) or not lake.exists(OUTCOMES):
-        return
-    tables, which = KnownTables(lake), pl.col("kind").is_in(VISIBLE)
-    for horizon in tables.market.horizon_bars:
-        matured = once_each(matured_among(tables, horizon, which, clock.now()).filter(which))
-        closes = by_close(matured, "model_name").collect()
-        newest = closes.filter(pl.col("event_time").rank("dense", descending=True) <= sessions)
-        overlap = overlap_of(tables.market, horizon)
-        for (name,), rows in sorted(newest.partition_by("model_name", as_dict=True).items()):
-            yield horizon, group_record(str(name), ClosesOf(rows.sort("event_time"), overlap))

@@ -42,7 +42,7 @@ def hearing():
 
 
 async def until_left():
-    await asyncio.Event().wait()
+    await asyncio.get_running_loop().create_future()
 
 
 def answered(send, may_read=lambda: True, waiting=("data: 1\n\n",)):

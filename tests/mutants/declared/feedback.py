@@ -347,7 +347,7 @@ MUTANTS = (
     Mutant(
         "records-of-all-sessions",
         "Skill and coverage that alerts judge are of the newest sessions alone.",
-        "serving/outcomes/live_records.py",
+        "serving/history/calibration.py",
         'newest = closes.filter(pl.col("event_time").rank("dense", descending=True) <= sessions)',
         "newest = closes",
         (f"{RECORDS}::test_skill_is_one_less_the_losses_as_a_share_of_naive_s",),
