@@ -68,12 +68,14 @@ def html(scope: "Scope", template: str, status: int = 200, **values: Any) -> HTM
 def root_of(scope: "Scope") -> str:
     """Return the path that the dashboard is served below: empty where it has a port of its own.
 
+    Within a folder that Starlette mounts, such as that of the documentation, ``root_path`` is the folder's.
+
     Examples
     --------
-    >>> root_of({"root_path": "/app"}), root_of({})
-    ('/app', '')
+    >>> root_of({"root_path": "/app"}), root_of({}), root_of({"root_path": "/app/docs", "app_root_path": "/app"})
+    ('/app', '', '/app')
     """
-    root: str = scope.get("root_path", "")
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
     return root
 
 

@@ -15,16 +15,17 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def mounted(watched_home):
+def mounted(watched_home, predicting):
     """Settings of an endpoint that serves the dashboard."""
     changes = {"dashboard": "mounted", "workers": 1, "port": free_port()}
     settings = watched_home.settings.model_copy(update=changes)
     dashboard = Dashboard.open(settings, MOUNTED_ROOT)
-    app = build_app(mounted={MOUNTED_ROOT: build_dashboard(settings, dashboard, MOUNTED_ROOT)}, configured=settings)
+    pages = {MOUNTED_ROOT: build_dashboard(settings, dashboard, MOUNTED_ROOT)}
     options = {"port": settings.port, "ws_ping_interval": None, "timeout_graceful_shutdown": 1}
-    with listening(app, "auto", **options):
-        yield settings
-        dashboard.close()  # as the service does, before the server ends
+    with predicting(settings) as predictor:
+        with listening(build_app(predictor, mounted=pages, configured=settings), "auto", **options):
+            yield settings
+            dashboard.close()  # as the service does, before the server ends
 
 
 @pytest.fixture(scope="module")
