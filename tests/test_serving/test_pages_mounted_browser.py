@@ -22,10 +22,9 @@ def mounted(watched_home, predicting):
     dashboard = Dashboard.open(settings, MOUNTED_ROOT)
     pages = {MOUNTED_ROOT: build_dashboard(settings, dashboard, MOUNTED_ROOT)}
     options = {"port": settings.port, "ws_ping_interval": None, "timeout_graceful_shutdown": 1}
-    with predicting(settings) as predictor:
-        with listening(build_app(predictor, mounted=pages, configured=settings), "auto", **options):
-            yield settings
-            dashboard.close()  # as the service does, before the server ends
+    with predicting(settings) as predictor, listening(build_app(predictor, mounted=pages), "auto", **options):
+        yield settings
+        dashboard.close()  # as the service does, before the server ends
 
 
 @pytest.fixture(scope="module")
