@@ -108,6 +108,14 @@ MUTANTS = (
         (f"{RUNS}::test_failing_checks_are_the_last_results_that_dagster_tells",),
     ),
     Mutant(
+        "metrics-of-checks-that-pass-again",
+        "A check that passes again is shown to Prometheus as one that does not fail.",
+        "serving/monitoring/run_gauges.py",
+        "for asset in found.checked:",
+        "for asset in {each.table for each in found.failing}:",
+        (f"{RUNS}::test_ages_and_failing_checks_are_shown_as_dagster_has_them_and_a_check_that_passes_again_is_zero",),
+    ),
+    Mutant(
         "dashboard-metrics-open-elsewhere",
         "The metrics of the dashboard are open to this machine only.",
         "serving/pages/guard.py",
