@@ -16,6 +16,7 @@ from rich.text import Text
 from dagster_project.commands import (
     audit,
     backup,
+    desk,
     doctor,
     drift,
     explain,
@@ -239,6 +240,7 @@ app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
+app.add_typer(desk.app, name="desk")
 app.add_typer(user_data.app, name="user-data")
 
 

@@ -2,7 +2,7 @@
 
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`, `drift`,
-`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `backup`, `keys`, `audit`, `setting_list` and
+`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `backup`, `keys`, `audit`, `setting_list` and
 `user_data` are commands over plain functions.
 """
 
@@ -11,6 +11,7 @@ __all__ = [
     "audit",
     "backup",
     "demo",
+    "desk",
     "doctor",
     "drift",
     "explain",

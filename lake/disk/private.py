@@ -11,8 +11,9 @@ OWNER_ONLY = 0o600
 OTHERS = 0o077
 """Every right of the group and of everybody else."""
 HOME_PREFIXES = (
-    "access", "bentoml", "clock.json", "dagster", "explanations", "feast", "figures.json", "forecast_log", "logs",
-    "mlflow", "models", "online.json", "redis", "reports", "scheduled", "sources", "tables", "training", "watcher",
+    "access", "alerts", "bentoml", "clock.json", "dagster", "explanations", "feast", "figures.json",
+    "forecast_log", "logs", "mlflow", "models", "online.json", "redis", "reports", "risk", "scheduled", "sources",
+    "switch", "tables", "training", "watcher",
 )  # fmt: skip
 """How the names begin that this platform makes in a home; anything else in the folder keeps its rights."""
 

@@ -35,6 +35,7 @@ from lake.tables.ledger import HOLDOUT_OPENINGS, TRIAL_GAINS, TRIAL_KINDS, TRIAL
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
+from lake.tables.risk import RISK_EVENT_KINDS, RISK_EVENTS, SWITCH_STATES
 
 __all__ = [
     "ACTIONS",
@@ -73,9 +74,12 @@ __all__ = [
     "RECEIPTS",
     "RECOMPUTED",
     "REGIMES",
+    "RISK_EVENTS",
+    "RISK_EVENT_KINDS",
     "SELECTIONS",
     "STRATEGY_ASSIGNMENTS",
     "STRATEGY_RETURNS",
+    "SWITCH_STATES",
     "SYMBOL",
     "SYMBOLS",
     "TABLES",
@@ -125,5 +129,6 @@ TABLES: tuple[TableSpec, ...] = (
     BLEND_WEIGHTS,
     CALIBRATIONS,
     PROMOTIONS,
+    RISK_EVENTS,
     AUDIT,
 )

@@ -19,6 +19,7 @@ LEFT_OUT = {
     "job.json": "which job runs in this home",
     "explanations": "jobs of the last hour that write explanations, asked for again in a second",
     "sources": "how many requests vendors were asked of late, whose own counts hold; and requests to ask them",
+    "switch": "who may trade now: a home that is restored is halted until a named person resumes",
     "run": "which processes run, their sockets, and the key of the web UIs, made anew at the next start",
 }
 """Names at the top of a home, with the reason."""
