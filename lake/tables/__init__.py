@@ -12,6 +12,7 @@ Examples
 """
 
 from lake.spec import TableSpec
+from lake.tables.advice import RECOMMENDATIONS
 from lake.tables.clean import ACTIONS, BARS, MACRO, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
@@ -72,6 +73,7 @@ __all__ = [
     "RAW_BARS",
     "RAW_MACRO",
     "RECEIPTS",
+    "RECOMMENDATIONS",
     "RECOMPUTED",
     "REGIMES",
     "RISK_EVENTS",
@@ -118,6 +120,7 @@ TABLES: tuple[TableSpec, ...] = (
     FORECASTS,
     RECEIPTS,
     EXPLANATIONS,
+    RECOMMENDATIONS,
     FORECAST_DECISIONS,
     OUTCOMES,
     STRATEGY_RETURNS,

@@ -5,6 +5,7 @@
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
 - `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
   matter on the whole
+- `advice`: recommendations for a book
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
@@ -31,6 +32,23 @@ from serving.api.administration import (
     RevokeKeyRequest,
     SettingsAnswer,
     SettingStatus,
+)
+from serving.api.advice import (
+    ADVICE_DISCLAIMER,
+    AdviceBound,
+    AdviceContribution,
+    AdviceFlip,
+    AdviceGateRead,
+    AdviceRisk,
+    CallCalibration,
+    LoggedRecommendation,
+    PortfolioContext,
+    RecommendAnswer,
+    Recommendation,
+    RecommendationsAnswer,
+    RecommendRequest,
+    RiskTolerance,
+    TimeHorizon,
 )
 from serving.api.base import (
     BATCH_SYMBOLS,
@@ -127,6 +145,7 @@ from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, Sy
 from serving.api.streams import Acknowledged, Command, Ping, PredictionUpdate, Refused, Subscription
 
 __all__ = [
+    "ADVICE_DISCLAIMER",
     "BATCH_SYMBOLS",
     "DISCLAIMER",
     "KEY_PREFIX",
@@ -138,6 +157,11 @@ __all__ = [
     "AccuracyGroup",
     "AccuracyPoint",
     "Acknowledged",
+    "AdviceBound",
+    "AdviceContribution",
+    "AdviceFlip",
+    "AdviceGateRead",
+    "AdviceRisk",
     "Answer",
     "AskedName",
     "BandRecord",
@@ -147,6 +171,7 @@ __all__ = [
     "BenchmarkAnswer",
     "BenchmarkRequest",
     "CalibrationAnswer",
+    "CallCalibration",
     "Caller",
     "ChallengerStatus",
     "Command",
@@ -196,6 +221,7 @@ __all__ = [
     "KeysAnswer",
     "LimitInForce",
     "LimitsAnswer",
+    "LoggedRecommendation",
     "LookUpAnswer",
     "LookUpRequest",
     "Minutes",
@@ -209,6 +235,7 @@ __all__ = [
     "OwnValuesForecast",
     "Part",
     "Ping",
+    "PortfolioContext",
     "PredictAnswer",
     "PredictRequest",
     "Prediction",
@@ -216,6 +243,10 @@ __all__ = [
     "Problem",
     "ProblemPage",
     "ProblemPages",
+    "RecommendAnswer",
+    "RecommendRequest",
+    "Recommendation",
+    "RecommendationsAnswer",
     "RecordKind",
     "RefusalStatus",
     "Refused",
@@ -223,6 +254,7 @@ __all__ = [
     "RegimeAnswer",
     "Request",
     "RevokeKeyRequest",
+    "RiskTolerance",
     "Role",
     "RollbackRequest",
     "SettingStatus",
@@ -239,6 +271,7 @@ __all__ = [
     "SymbolAnswer",
     "SymbolsAnswer",
     "Tier",
+    "TimeHorizon",
     "TokenAnswer",
     "TrialRequest",
     "Unavailable",

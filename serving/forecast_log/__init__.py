@@ -18,7 +18,7 @@ from serving.forecast_log.operator_view import for_operators
 from serving.forecast_log.pruning import prune
 from serving.forecast_log.quarantine import QuarantinedForecast, quarantine_path, quarantined_forecasts
 from serving.forecast_log.stored_forecasts import in_lake, newest_in_lake
-from serving.forecast_log.verifying import Logged, require_fitting, value_of, verify_logged
+from serving.forecast_log.verifying import Logged, require_fitting, verify_logged
 from serving.forecast_log.writing import ForecastLog, LogEntry, row_as_json
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
     "row_from_json",
     "rows_from_json",
     "user_data",
-    "value_of",
     "verify_logged",
     "waiting_rows",
 ]

@@ -11,6 +11,7 @@
 
 from serving.forecasts.blending import (
     BLEND,
+    TENTH,
     WEIGHT_TOLERANCE,
     Member,
     blend,
@@ -33,6 +34,7 @@ __all__ = [
     "PRICED",
     "QUANTILES",
     "REPLAY",
+    "TENTH",
     "TRIAL",
     "VISIBLE",
     "WALKED",

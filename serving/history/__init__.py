@@ -8,6 +8,7 @@ after the instant.
 - `bars_of`, `forecasts_of`, `outcomes_of`, `calibration_of`, `features_of`: one symbol
 - `accuracy_of`: each forecast of a symbol beside what came, with its record by regime and quarter
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
+- `calls_of`: stated probabilities of all symbols beside whether they came true
 - `records_by`: every symbol, regime or model, from one scan
 - `records_by_size`: small, middle and large companies, by the dollar volume known at each close
 - `choice_costs_of`: what the runner-up of a decision for strategies earned above what was chosen
@@ -18,6 +19,7 @@ after the instant.
 from serving.history.accuracy import accuracy_of
 from serving.history.bars import bars_of
 from serving.history.calibration import band_of, calibration_of, records_by
+from serving.history.calls import Calls, calls_of
 from serving.history.choice_costs import choice_costs_of
 from serving.history.company_size import records_by_size
 from serving.history.decisions import drift_of, models_of, regimes_of, selections_of
@@ -28,13 +30,14 @@ from serving.history.latency import latency_of
 from serving.history.moments import Span, instant_as_of, read_moment, span_between
 from serving.history.outcomes import outcomes_of
 from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
-from serving.history.records import band_record
+from serving.history.records import band_record, overlap_of, wilson
 from serving.history.replayed_bands import record_in_replay, replayed_record
 from serving.history.watch_list import watch_list, watch_rows, watched_symbols
 
 __all__ = [
     "MOST_ROWS",
     "USUAL_ROWS",
+    "Calls",
     "KnownTables",
     "RowsPage",
     "Span",
@@ -43,6 +46,7 @@ __all__ = [
     "band_record",
     "bars_of",
     "calibration_of",
+    "calls_of",
     "choice_costs_of",
     "drift_of",
     "features_of",
@@ -51,6 +55,7 @@ __all__ = [
     "latency_of",
     "models_of",
     "outcomes_of",
+    "overlap_of",
     "read_moment",
     "record_in_replay",
     "records_by",
@@ -62,4 +67,5 @@ __all__ = [
     "watch_list",
     "watch_rows",
     "watched_symbols",
+    "wilson",
 ]

@@ -21,7 +21,7 @@ OF_CLOSE = ("symbol", "event_time")
 REALISED = "realised_return"
 BANDS = pl.Schema(
     {"symbol": pl.String(), "event_time": INSTANT, "regime": pl.String(), "known_time": INSTANT}
-    | dict.fromkeys((*QUANTILES, REALISED), pl.Float64())
+    | dict.fromkeys((*QUANTILES, "trust", REALISED), pl.Float64())
     | {"is_covered": pl.Boolean()}
 )
 VERB = "would have held in replay"
@@ -56,7 +56,7 @@ def replayed_of(tables: KnownTables, symbols: Sequence[str], horizon: int, at: d
     -------
     pl.DataFrame
         Columns of `BANDS`, one row per symbol and close: the quantiles as they would have been answered,
-        ``realised_return``, ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
+        ``trust`` in their probability then, ``realised_return``, ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
     """
     asked = tuple(sorted(symbols))
     bands = tables.kept(("replayed bands", horizon, asked), MADE_OF, lambda: _bands(tables, horizon, asked))
@@ -115,6 +115,7 @@ def _bands(tables: KnownTables, horizon: int, symbols: Sequence[str]) -> pl.Data
         "regime",
         pl.max_horizontal("known_time", "corrected", "matured", decided),
         *(pl.Series(name, end) for name, end in zip(QUANTILES, (low, middle, high), strict=True)),
+        "trust",
         pl.col("forward_return").alias(REALISED),
         pl.Series("is_covered", (low <= realised) & (realised <= high)),
     )
@@ -139,20 +140,20 @@ def _outcomes(tables: KnownTables, is_asked: pl.Expr) -> pl.DataFrame:
 
 
 def _corrections(tables: KnownTables, blends: pl.DataFrame, horizon: int) -> pl.DataFrame:
-    """Factors in force at each close and regime, 1 where there were none.
+    """Factors and trust in force at each close and regime, 1 where there were none.
 
     Returns
     -------
     pl.DataFrame
-        ``event_time``, ``regime``, ``lower``, ``upper`` and ``corrected``, when they were known; null where none were.
+        ``event_time``, ``regime``, ``lower``, ``upper``, ``trust`` and ``corrected``, when they were known; null where none were.
     """
     stored = tables.reader.read(CALIBRATIONS) if tables.reader.exists(CALIBRATIONS) else CALIBRATIONS.empty()
     asked = blends.select("event_time", "regime").unique().sort("event_time")
-    names = {"regimes": "regime", "horizons": "horizon_sessions", "lower": "lower", "upper": "upper"}
+    names = {"regimes": "regime", "horizons": "horizon_sessions", "lower": "lower", "upper": "upper", "trust": "trust"}
     decisions = stored.select("event_time", pl.col("known_time").alias("corrected"), *names).sort("event_time")
     closes = asked.select(pl.col("event_time").unique(maintain_order=True))
     in_force = closes.join_asof(decisions, on="event_time", strategy="backward").drop_nulls()
     entries = in_force.explode(*names, empty_as_null=True).rename(names)
     factors = entries.filter(pl.col("horizon_sessions") == horizon).drop("horizon_sessions")
     joined = asked.join(factors, on=["event_time", "regime"], how="left")
-    return joined.with_columns(pl.col("lower", "upper").fill_null(1.0))
+    return joined.with_columns(pl.col("lower", "upper", "trust").fill_null(1.0))

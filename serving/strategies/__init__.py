@@ -13,7 +13,15 @@ from serving.strategies.assignments import update_assignments
 from serving.strategies.equal_volatility import at_equal_volatility
 from serving.strategies.halts import absences, settled_returns
 from serving.strategies.paper import PaperReturns
-from serving.strategies.pool import FORECAST_HORIZON, STRATEGIES, STRATEGY_NAMES, net_returns, positions, strategy_named
+from serving.strategies.pool import (
+    COST_BPS,
+    FORECAST_HORIZON,
+    STRATEGIES,
+    STRATEGY_NAMES,
+    net_returns,
+    positions,
+    strategy_named,
+)
 from serving.strategies.ratios import drawdown_of, sharpe_of
 from serving.strategies.reviews import update_selections
 from serving.strategies.scored import strategy_trials
@@ -28,6 +36,7 @@ from serving.strategies.selection import (
 
 __all__ = [
     "CONFIDENCE_SESSIONS",
+    "COST_BPS",
     "FORECAST_HORIZON",
     "KNOWN_REGIMES",
     "STRATEGIES",

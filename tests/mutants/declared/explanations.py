@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant(
         "explanation-deleted-unasked",
         "An explanation leaves its log only when the lake holds it.",
-        "serving/explanation_log/draining.py",
+        "serving/row_log/draining.py",
         "[(sequence,) for sequence, each in old if each in held]",
         "[(sequence,) for sequence, each in old]",
         (f"{LOG}::test_a_row_that_the_lake_lost_is_brought_in_again",),

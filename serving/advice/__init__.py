@@ -1,0 +1,41 @@
+"""Advice: from a forecast and a book to an action, a size, a stop and the reasons.
+
+- `limits`: declared limits by risk tolerance, and costs
+- `gate`: the risk gate as advice sees it
+- `reliability`: stated probability of past calls against how often it came true
+- `asked`: what advice is computed from
+- `sizing`: calibrated median, Kelly, stop, bounds
+- `advising`: the decision
+- `wording`: what is said about it
+- `flips`: the smallest change of a feature that changes the action
+- `gathering`: forecast, record and range read from tables as of an instant
+- `answering`: the answer of the endpoint, and its row
+- `offline`: advice for some symbols from the tables alone
+"""
+
+from serving.advice.advising import Advice, advise
+from serving.advice.asked import AdviceQuestion, AdvisedForecast, BookContext
+from serving.advice.gate import UNKNOWN_GATE, AdviceGate, GateReading, NoRiskGate
+from serving.advice.limits import TOLERANCES, AdviceCosts, AdviceLimits, limits_of
+from serving.advice.reliability import CallBucket, CallRecord, bucket_of, buckets_of, calibration_error
+
+__all__ = [
+    "TOLERANCES",
+    "UNKNOWN_GATE",
+    "Advice",
+    "AdviceCosts",
+    "AdviceGate",
+    "AdviceLimits",
+    "AdviceQuestion",
+    "AdvisedForecast",
+    "BookContext",
+    "CallBucket",
+    "CallRecord",
+    "GateReading",
+    "NoRiskGate",
+    "advise",
+    "bucket_of",
+    "buckets_of",
+    "calibration_error",
+    "limits_of",
+]
