@@ -15,6 +15,7 @@ from rich.text import Text
 
 from dagster_project.commands import (
     audit,
+    backtest,
     backup,
     desk,
     doctor,
@@ -237,6 +238,7 @@ app.add_typer(lake_commands.app, name="lake")
 app.add_typer(sources.app, name="sources")
 app.add_typer(backup.app, name="backup")
 app.add_typer(forecasts.app, name="forecasts")
+app.add_typer(backtest.app, name="backtest")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")

@@ -82,6 +82,14 @@ def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_assignments(platform.lake, platform.clock))
 
 
+@dg.asset(group_name=GROUP, deps=["forecasts", "bars", selections, "replayed_forecasts"], kinds={"numpy", "delta"})
+def backtests(platform: Platform) -> dg.MaterializeResult:
+    """What following the selection would have earned with costs, beside 1/N and naive."""
+    from serving.backtest import update_backtests
+
+    return materialized(update_backtests(platform.lake, platform.settings, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=["features_technical", "labels", "evaluations"], kinds={"polars", "delta"})
 def documents(platform: Platform) -> dg.MaterializeResult:
     """Notes that written explanations may quote: features, models, and what followed large moves of each symbol."""

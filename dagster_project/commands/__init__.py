@@ -2,13 +2,14 @@
 
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`, `drift`,
-`features`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `backup`, `keys`, `audit`, `setting_list` and
-`user_data` are commands over plain functions.
+`features`, `backtest`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `backup`, `keys`, `audit`,
+`setting_list` and `user_data` are commands over plain functions.
 """
 
 __all__ = [
     "advance",
     "audit",
+    "backtest",
     "backup",
     "demo",
     "desk",

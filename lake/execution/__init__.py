@@ -2,14 +2,18 @@
 
 - `Order`, `bracket`: what is to be traded; `OrderState`, `Fill`: what became of it
 - `Costs`, `NO_COSTS`: what trading and holding costs
-- `TradedBar`: one session of one instrument, in shares and prices of that day
+- `TradedBar`, `TradedPanel`, `traded_panel`, `as_traded`: bars in shares and prices of their day
 - `Book`, `Position`: cash and positions; `apply_fill`, `apply_split`, `apply_dividend`, `apply_delisting`, `accrue`
   return a new book, `mark` values one as a `Valuation`
+- `SimulatedVenue`: fills the orders of one account session by session; `VenueState` is where it stands, `SessionResult`
+  what a session brought, `BookChange` what changed a book without an order
+- `simulate`: runs a function that decides at each close; `AtClose`, `TargetWeights`, `SimulatedPath`, `submit_targets`
 
 Fill rules and costs stand in docs/execution.md.
 """
 
-from lake.execution.bars import ENDINGS, Ending, TradedBar
+from lake.execution.account import BookChange, SessionResult, VenueState
+from lake.execution.bars import ENDINGS, Ending, TradedBar, TradedPanel, as_traded, traded_panel
 from lake.execution.book import (
     FLAT,
     Book,
@@ -35,6 +39,8 @@ from lake.execution.orders import (
     TimeInForce,
     bracket,
 )
+from lake.execution.simulation import AtClose, Decide, FillAt, SimulatedPath, TargetWeights, simulate, submit_targets
+from lake.execution.venue import SimulatedVenue
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
     "Order",
@@ -50,6 +56,9 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "Costs",
     "NO_COSTS",
     "TradedBar",
+    "TradedPanel",
+    "traded_panel",
+    "as_traded",
     "Ending",
     "ENDINGS",
     "Book",
@@ -62,4 +71,15 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "apply_delisting",
     "accrue",
     "mark",
+    "SimulatedVenue",
+    "VenueState",
+    "SessionResult",
+    "BookChange",
+    "simulate",
+    "AtClose",
+    "Decide",
+    "TargetWeights",
+    "FillAt",
+    "SimulatedPath",
+    "submit_targets",
 ]

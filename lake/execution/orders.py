@@ -115,6 +115,10 @@ class Order:
             stop_price=None if self.stop_price is None else self.stop_price / ratio,
         )
 
+    def with_quantity(self, quantity: float) -> "Order":
+        """Return the order for another number of shares."""
+        return replace(self, quantity=quantity)
+
     def _check_price(self, name: str, price: float | None, is_needed: bool) -> None:
         if price is None and is_needed:
             self._refuse(f"is of kind '{self.kind}' and has no {name}; give one")
@@ -207,6 +211,15 @@ class OrderState(NamedTuple):
     fee_charged: float = 0.0
     mark: float | None = None
     is_triggered: bool = False
+
+    def after_split(self, ratio: float) -> "OrderState":
+        """Return the state in new shares, `ratio` of them per old one."""
+        return self._replace(
+            order=self.order.after_split(ratio),
+            filled=self.filled * ratio,
+            mark=None if self.mark is None else self.mark / ratio,
+            reason=f"split into {ratio:g} shares per share",
+        )
 
     @property
     def remaining(self) -> float:

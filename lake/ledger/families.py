@@ -104,6 +104,21 @@ def families_of(
     ]
 
 
+def deflated_among(lake: LakeReader, at: datetime, family: str, statistics: SharpeStatistics) -> float:
+    """Return the deflated Sharpe ratio of one trial, whether or not it is the best, given its whole family.
+
+    Parameters
+    ----------
+    statistics
+        Of the gains of the trial.
+    """
+    rows = _newest_states(lake, at).filter(pl.col("family") == family)
+    ratios = rows["sharpe"].drop_nulls().to_numpy()
+    # As in `_best`: of a single trial the spread over trials cannot be seen.
+    variance = float(np.var(ratios, ddof=1)) if len(ratios) > 1 else ratio_variance(statistics)
+    return deflated_sharpe(statistics, max(rows.height, 1), variance)
+
+
 def _newest_states(lake: LakeReader, at: datetime) -> pl.DataFrame:
     if not lake.exists(TRIAL_LEDGER):
         return TRIAL_LEDGER.empty()

@@ -13,6 +13,7 @@ Examples
 
 from lake.spec import TableSpec
 from lake.tables.advice import RECOMMENDATIONS
+from lake.tables.backtests import BACKTEST_ACCOUNTS, BACKTEST_FILLS, BACKTEST_SESSIONS, BACKTESTS
 from lake.tables.clean import ACTIONS, BARS, MACRO, QUARANTINE
 from lake.tables.columns import EVENT_TIME, KNOWN_TIME, RECOMPUTED, SYMBOL
 from lake.tables.decisions import (
@@ -43,6 +44,10 @@ __all__ = [
     "AGREEMENT",
     "ANSWERS",
     "AUDIT",
+    "BACKTESTS",
+    "BACKTEST_ACCOUNTS",
+    "BACKTEST_FILLS",
+    "BACKTEST_SESSIONS",
     "BARS",
     "BLEND_WEIGHTS",
     "CALIBRATIONS",
@@ -131,6 +136,9 @@ TABLES: tuple[TableSpec, ...] = (
     STRATEGY_ASSIGNMENTS,
     BLEND_WEIGHTS,
     CALIBRATIONS,
+    BACKTESTS,
+    BACKTEST_SESSIONS,
+    BACKTEST_FILLS,
     PROMOTIONS,
     RISK_EVENTS,
     AUDIT,

@@ -25,6 +25,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/models/{name}", "read"),
     Rule("GET", "/models", "read"),
     Rule("GET", "/strategies", "read"),
+    Rule("GET", "/backtests", "read"),
+    Rule("GET", "/backtests/{backtest_id}", "read"),
     Rule("GET", "/operations", "operator"),
     Rule("GET", "/about", "read"),
     Rule("GET", DOCS, "read"),

@@ -6,6 +6,7 @@ from typing import Any
 from serving.pages.routes import (
     about,
     appearance,
+    backtests,
     explanations,
     figures,
     following,
@@ -42,6 +43,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/models", models.show_all),
     ("GET", "/models/{name}", models.show),
     ("GET", "/strategies", strategies.show),
+    ("GET", "/backtests", backtests.show_all),
+    ("GET", "/backtests/{backtest_id}", backtests.show),
     ("GET", "/operations", operations.show),
     ("GET", "/about", about.show),
     ("GET", "/stream", stream.show),

@@ -13,7 +13,8 @@ function draw(place, data) {
       width: place.clientWidth,
       height: 180,
       cursor: { show: false },
-      scales: { y: { range: [0, 1] } },
+      // Shares fill the axis from 0 to 1; with `range` null it fits the lines.
+      scales: { y: data.range === null ? {} : { range: [0, 1] } },
       axes: [axis, { ...axis, values: (_, splits) => splits.map((value) => `${Math.round(100 * value)} %`) }],
       series: [
         {},
