@@ -27,6 +27,7 @@ from serving.deployment.registry import register_and_promote, version_in_service
 from serving.engines import PARITY_WINDOWS, Background, Bundle, choose_background
 from serving.explanation_log import drain_explanations
 from serving.forecast_log import drain
+from serving.recommendation_log import drain_recommendations
 
 if TYPE_CHECKING:
     from training.data import WindowSet
@@ -101,7 +102,7 @@ def promote_champions(lake: Lake, settings: Settings, clock: Clock, experiment: 
 def update_forecasts(
     lake: Lake, settings: Settings, clock: Clock, say: Say, *, models: LoadedModels, sessions: int = 250
 ) -> Report:
-    """Drain the logs of forecasts and explanations, and forecast what has no forecast yet.
+    """Drain the logs of forecasts, explanations and recommendations, and forecast what has no forecast yet.
 
     The models in service and the versions on trial forecast each session that they have not forecast.
 
@@ -116,7 +117,8 @@ def update_forecasts(
     -------
     Report
         Of `forecasts`; skipped when none of them brought a row. ``details`` count the rows: ``served`` in all,
-        ``replayed`` by model, ``trials`` by model and version, ``explanations`` that were brought in.
+        ``replayed`` by model, ``trials`` by model and version, ``explanations`` and ``recommendations`` that were
+        brought in.
     """
     started = time.perf_counter()
     served = drain(lake, settings)
@@ -125,6 +127,9 @@ def update_forecasts(
     explained = drain_explanations(lake, settings)
     if explained.added:
         say(f"{explained.added:,} explanations of the service brought in")
+    advised = drain_recommendations(lake, settings)
+    if advised.added:
+        say(f"{advised.added:,} recommendations of the service brought in")
     scored = score_newest(lake, models.engines, clock, sessions=sessions)
     if scored.added:
         say(f"{scored.added:,} forecasts made, sessions replayed: {scored.details.get('sessions', 0)}")
@@ -138,7 +143,8 @@ def update_forecasts(
         replayed=counts,
         trials=tried.details["trials"],
         explanations=explained.added,
-        warnings=explained.warnings + tried.warnings,
+        recommendations=advised.added,
+        warnings=explained.warnings + advised.warnings + tried.warnings,
     )
     if report.skipped:
         return report.with_details(reason="every model has forecast every session, and no answer waits")

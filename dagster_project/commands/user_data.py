@@ -20,7 +20,7 @@ def export(
     *,
     to: Annotated[Path | None, typer.Option(help="File to write; the terminal when left out.")] = None,
 ) -> None:
-    """Hand over everything stored about a key, as JSON: its entry, its audit rows, the forecasts asked for with it."""
+    """Hand over everything stored about a key, as JSON: its entry, its audit rows, what was asked for with it."""
     from lake.settings import settings
     from serving.audit import console as who
     from serving.forecast_log import user_data
@@ -39,7 +39,7 @@ def delete(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete everything that leads to the holder of a key; forecasts and the audit trail stay, and name nobody."""
+    """Delete everything that leads to the holder of a key; forecasts, recommendations and audit trail stay."""
     from lake.settings import settings
     from serving.audit import console as who
     from serving.forecast_log import user_data
@@ -47,7 +47,8 @@ def delete(
     if not yes:
         typer.confirm("The key ends now, and which forecasts it asked for can never be told again. Go on?", abort=True)
     done = user_data.delete(settings(), key, by=who())
+    asked = f"{counted(done.forecasts, 'forecast')} and {counted(done.recommendations, 'recommendation')}"
     print_line(
-        f"The key is deleted, and with it the link to {done.forecasts} forecasts. "
+        f"The key is deleted, and with it the link to {asked}. "
         f"Kept under a pseudonym that leads nowhere: {counted(done.audit_rows, 'row')} of the audit trail."
     )

@@ -14,9 +14,13 @@
 """
 
 from serving.advice.advising import Advice, advise
+from serving.advice.answering import AdviceReasons, Occasion, answer_in, answer_of, row_of
 from serving.advice.asked import AdviceQuestion, AdvisedForecast, BookContext
-from serving.advice.gate import UNKNOWN_GATE, AdviceGate, GateReading, NoRiskGate
-from serving.advice.limits import TOLERANCES, AdviceCosts, AdviceLimits, limits_of
+from serving.advice.flips import flip_because, smallest_flip
+from serving.advice.gate import UNKNOWN_GATE, AdviceGate, GateReading, SwitchGate
+from serving.advice.gathering import horizon_for, range_of, record_of, usable_range
+from serving.advice.limits import TOLERANCES, AdviceCosts, AdviceLimits, limits_of, paper_costs
+from serving.advice.offline import Unadvised, advice_for
 from serving.advice.reliability import CallBucket, CallRecord, bucket_of, buckets_of, calibration_error
 
 __all__ = [
@@ -27,15 +31,29 @@ __all__ = [
     "AdviceGate",
     "AdviceLimits",
     "AdviceQuestion",
+    "AdviceReasons",
     "AdvisedForecast",
     "BookContext",
     "CallBucket",
     "CallRecord",
     "GateReading",
-    "NoRiskGate",
+    "Occasion",
+    "SwitchGate",
+    "Unadvised",
+    "advice_for",
     "advise",
+    "answer_in",
+    "answer_of",
     "bucket_of",
     "buckets_of",
     "calibration_error",
+    "flip_because",
+    "horizon_for",
     "limits_of",
+    "paper_costs",
+    "range_of",
+    "record_of",
+    "row_of",
+    "smallest_flip",
+    "usable_range",
 ]

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 Action = Literal["buy", "hold", "sell"]
 Reason = Literal[
     "halted",
-    "no_price",
     "stale",
     "uncalibrated",
     "flat",
@@ -20,6 +19,7 @@ Reason = Literal[
     "not_enough_outcomes",
     "unproven",
     "reducing",
+    "no_price",
     "no_equity",
     "below_lot",
     "held_already",
@@ -29,7 +29,7 @@ Reason = Literal[
     "expected_fall",
 ]
 BEFORE_SIZE: tuple[Reason, ...] = (
-    "halted", "no_price", "stale", "uncalibrated", "flat", "below_cost", "not_enough_outcomes", "unproven",
+    "halted", "stale", "uncalibrated", "flat", "below_cost", "not_enough_outcomes", "unproven",
 )  # fmt: skip
 """Reasons to hold that no size changes, in the order in which they are looked at."""
 
@@ -164,6 +164,8 @@ def _decide(asked: "AdviceQuestion", sizes: _Sizes) -> Decided:
         return ("sell", "expected_fall", 0.0, (), "") if position > 0 else ("hold", "nothing_held", position, (), "")
     if asked.gate.state == "reducing" and position >= 0:
         return "hold", "reducing", position, (), ""
+    if asked.forecast.reference_price is None:
+        return "hold", "no_price", position, (), ""
     if not sizes.bounds:
         return "buy", "no_equity", None, (), ""
     return _sized(asked, sizes)
@@ -204,7 +206,6 @@ def _why_hold(asked: "AdviceQuestion", sizes: _Sizes) -> Reason | None:
     forecast = asked.forecast
     rules: dict[Reason, bool] = {
         "halted": asked.gate.state == "halted",
-        "no_price": forecast.reference_price is None,
         "stale": forecast.age_bars > 0,
         "uncalibrated": not forecast.is_calibrated,
         "flat": forecast.p50 == 0,

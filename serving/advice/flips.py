@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from serving.advice.advising import Action, Reason, advise
+from serving.advice.advising import Action, Advice, Reason, advise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ UNMOVED: frozenset[Reason] = frozenset(
 )
 """Reasons that no feature of the forecast changes."""
 WHY_UNMOVED = "the action does not follow from the features, so no change of them was looked for"
+"""Told where the rule that decided looks at no feature."""
 WHY_NONE = "no value of these features within 1-99 % of training changes the action"
 
 
@@ -32,6 +33,19 @@ class Flip(NamedTuple):
     before: float | None
     after: float
     action: Action
+
+
+def flip_because(advice: "Advice | None") -> str:
+    """Return why no change is told: for advice that no feature changes, or, for None, where none was found.
+
+    Returns
+    -------
+    str
+        Empty where a change is worth looking for.
+    """
+    if advice is None:
+        return WHY_NONE
+    return WHY_UNMOVED if advice.reason in UNMOVED else ""
 
 
 def smallest_flip(asked: "AdviceQuestion", sweeps: "Sequence[FeatureSweep]") -> Flip | None:

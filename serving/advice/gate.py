@@ -1,7 +1,12 @@
 """The risk gate as advice sees it: a state, and what refuses."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from serving.risk import read_latch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GateState = Literal["active", "reducing", "halted", "unknown"]
 
@@ -14,7 +19,7 @@ class GateReading:
     ----------
     state
         ``active``: orders pass; ``reducing``: only what lowers exposure; ``halted``: nothing is sent; ``unknown``:
-        this home has no risk gate, so nothing was checked.
+        trading was never released in this home, so nothing was checked.
     refused_by
         What refuses, in words; empty where nothing does.
     """
@@ -34,9 +39,29 @@ class AdviceGate(Protocol):
         ...
 
 
-class NoRiskGate:
-    """A home without a risk gate; advice says that nothing was checked."""
+class SwitchGate:
+    """The switch of a home (`quantlake desk halt`), read from its latch at each question.
 
-    def read(self, symbol: str) -> GateReading:  # noqa: ARG002 - a port
-        """Return that the state is not known."""
-        return UNKNOWN_GATE
+    A home in which trading was never released has no state to go by: advice says that nothing was checked.
+
+    Parameters
+    ----------
+    home
+        Folder of the home.
+    """
+
+    def __init__(self, home: "Path") -> None:
+        self._home = home
+
+    def read(self, symbol: str) -> GateReading:
+        """Return what the switch lets through for a symbol."""
+        found = read_latch(self._home)
+        if found.is_new:
+            return UNKNOWN_GATE
+        state = found.state_of("", "", symbol)
+        if state == "active":
+            return GateReading("active")
+        if found.is_closed:
+            return GateReading(state, f"the switch: {found.problem}")
+        concerned = [each for each in found.restrictions if each.state == state and each.scope.covers("", "", symbol)]
+        return GateReading(state, f"the switch ({concerned[-1].scope}: {concerned[-1].reason})")

@@ -105,3 +105,8 @@ class AdviceCosts:
     def round_trip(self) -> float:
         """Cost of buying and selling again, as a fraction of the value."""
         return 2.0 * self.one_way_bps * BPS
+
+
+def paper_costs() -> AdviceCosts:
+    """Return the cost that is reckoned with where nothing else is declared: that of the paper strategies."""
+    return AdviceCosts()

@@ -24,7 +24,7 @@ SOURCES = {
 }
 SENTENCES: dict[Reason, str] = {
     "halted": "Hold: trading is halted by {gate}. Closing orders of a named person pass in every state.",
-    "no_price": "Hold: the price as traded is not known, so neither a size nor a stop follows.",
+    "no_price": "Hold: a rise of {move} is expected, and the price as traded is not known, so no size follows.",
     "stale": "Hold: the forecast is stale, {age} closed since it was made. Ask again once it has been renewed.",
     "uncalibrated": "Hold: the forecast is not calibrated yet, too little has come of earlier ones.",
     "flat": "Hold: the forecast is no change.",
@@ -82,7 +82,7 @@ def risk_notes(asked: "AdviceQuestion", advice: "Advice") -> list[str]:
     """Return what a reader should know of the risk, a sentence each."""
     notes = []
     if asked.gate.state == "unknown":
-        notes.append("This home has no risk gate: nothing was checked against limits of the whole book.")
+        notes.append("Trading was never released in this home, so the risk gate checked nothing.")
     if asked.book.equity is None:
         notes.append("The equity was not named, so the size and its risk are not known.")
     if advice.excess >= asked.limits.lot_shares:
@@ -114,7 +114,8 @@ def _stop_sentences(advice: "Advice") -> list[str]:
     if not advice.target_position:
         return []
     lost = f"At the stop {advice.stop_loss:,.2f} the loss would be {advice.loss_at_stop:,.0f}, costs included"
-    return [f"{lost}, of a budget of {advice.loss_budget:,.0f}."]
+    is_within = advice.loss_at_stop <= advice.loss_budget
+    return [f"{lost}, {'of' if is_within else 'more than'} the budget of {advice.loss_budget:,.0f}."]
 
 
 def _shares(advice: "Advice") -> str:

@@ -122,7 +122,9 @@ class AdviceRisk(Part):
 class AdviceGateRead(Part):
     """What the risk gate said."""
 
-    state: AdviceGateState = Field(description="unknown: this home has no risk gate, and nothing was checked")
+    state: AdviceGateState = Field(
+        description="unknown: trading was never released in this home, and nothing was checked"
+    )
     refused_by: str | None = Field(default=None, exclude_if=lambda refused: refused is None)
 
 

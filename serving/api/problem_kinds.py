@@ -74,6 +74,14 @@ UNKNOWN_PREDICTION = Kind(
     "Neither the forecast log nor the table `forecasts` holds an answer of that id.",
     "Ids are in the answers.",
 )
+UNKNOWN_RECOMMENDATION = Kind(
+    "unknown-recommendation",
+    404,
+    "Unknown recommendation",
+    "Neither the recommendation log nor the table `recommendations` holds one of that id that was asked for with this "
+    "key.",
+    "Ids are in the answers of POST /api/v1/public/recommend; an operator reads those of every key.",
+)
 UNKNOWN_MODEL = Kind(
     "unknown-model",
     404,
@@ -304,6 +312,7 @@ KINDS: tuple[Kind, ...] = (
     FORBIDDEN,
     UNKNOWN_SYMBOL,
     UNKNOWN_PREDICTION,
+    UNKNOWN_RECOMMENDATION,
     UNKNOWN_MODEL,
     UNKNOWN_SOURCE,
     UNKNOWN_KEY,

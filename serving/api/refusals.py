@@ -76,6 +76,7 @@ class FailedJobRefusedError(RefusedError, FailedJobError):
 REFUSALS: dict[str, type[RefusedError]] = {
     kinds.UNKNOWN_SYMBOL.type: UnknownNameRefusedError,
     kinds.UNKNOWN_PREDICTION.type: UnknownNameRefusedError,
+    kinds.UNKNOWN_RECOMMENDATION.type: UnknownNameRefusedError,
     kinds.UNKNOWN_HORIZON.type: UnknownNameRefusedError,
     kinds.UNKNOWN_EXPLANATION.type: UnknownNameRefusedError,
     kinds.EXPLANATION_FAILED.type: FailedJobRefusedError,

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from lake.errors import NotReadyError, OverloadedError, QuantlakeError
 from serving import api
 from serving.api.receipts import ReceiptAnswer
+from serving.client.advice import AdviceCalls
 from serving.client.connection import how_far, part
 from serving.client.explanations import ExplanationCalls
 from serving.client.history import HistoryCalls
@@ -21,7 +22,7 @@ Stored = api.PredictAnswer | api.StoredForecast
 STORED: TypeAdapter[Stored] = TypeAdapter(Stored)
 
 
-class Client(ExplanationCalls):
+class Client(ExplanationCalls, AdviceCalls):
     """Client of one service. Thread-safe.
 
     Parameters

@@ -1,8 +1,8 @@
 """User data: what is stored about the holder of a key, its export, and its deletion, watch list included.
 
-A key's id stands in two places outside this folder's own: beside the forecasts that were asked for with it, in the
-forecast log, and as a pseudonym in the audit trail. The first is deleted; the second leads nowhere once the key's entry
-with its salt is gone, and the trail's hashes still hold.
+A key's id stands in three places outside this folder's own: beside the forecasts and the recommendations that were
+asked for with it, in their logs, and as a pseudonym in the audit trail. The first two are deleted; the third leads
+nowhere once the key's entry with its salt is gone, and the trail's hashes still hold.
 """
 
 import time
@@ -15,6 +15,7 @@ from lake.store import Lake
 from serving import audit
 from serving.access import KEY_REFRESH_SECONDS, keys, watch_lists
 from serving.forecast_log.log_files import log_paths, open_log
+from serving.recommendation_log import advised_keys, forget_advised, recommendations_asked_with
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,13 +46,14 @@ class Deleted:
 
     Parameters
     ----------
-    forecasts
-        Forecasts whose requester was removed.
+    forecasts, recommendations
+        Forecasts and recommendations whose requester was removed.
     audit_rows
         Rows of the audit trail that go on under the pseudonym.
     """
 
     forecasts: int
+    recommendations: int
     audit_rows: int
 
 
@@ -74,6 +76,10 @@ def export(settings: "Settings", key_id: str, *, by: str) -> dict[str, Any]:
         "key": entry | {name: _text(at) for name, at in times.items()},
         "watch_list": {"symbols": list(watched.symbols), "changed_at": _text(watched.changed_at)},
         "audit": [{name: _text(value) for name, value in row.items()} for row in audit.about(lake, key.who)],
+        "recommendations": [
+            {name: _text(value) for name, value in row.items() if name != "answer"}
+            for row in recommendations_asked_with(lake, settings, key.id)
+        ],
         "forecasts": [found for path in log_paths(settings) for found in _asked_with(path, key.id)],
     }
 
@@ -92,10 +98,11 @@ def delete(settings: "Settings", key_id: str, *, by: str) -> Deleted:
     keys.revoke(settings, key.id, by=by)
     time.sleep(SETTLE_SECONDS)
     deleted = sum(_forget_requests(path, [key.id]) for path in log_paths(settings))
+    advised = forget_advised(settings, [key.id])
     watch_lists.forget(settings, key.id)
     keys.forget(settings, key.id, by=by)
     deleted += forget_unknown(settings)
-    return Deleted(deleted, len(audit.about(Lake.open(settings), key.who)))
+    return Deleted(deleted, advised, len(audit.about(Lake.open(settings), key.who)))
 
 
 def _asked_with(path: "Path", key_id: str) -> list[dict[str, Any]]:
@@ -106,10 +113,15 @@ def _asked_with(path: "Path", key_id: str) -> list[dict[str, Any]]:
 def forget_unknown(settings: "Settings") -> int:
     """Delete who asked where the key is gone: what was under way when it was deleted may have been logged since."""
     held = {path: _askers(path) for path in log_paths(settings)}
+    advised = advised_keys(settings)
     # Read after the log, so that a key which was made meanwhile is known. Without the file nothing is known.
     known = (
-        {key.id for key in keys.listing(settings)} if keys.keys_path(settings).exists() else set().union(*held.values())
+        {key.id for key in keys.listing(settings)}
+        if keys.keys_path(settings).exists()
+        else advised.union(*held.values())
     )
+    if advised - known:
+        forget_advised(settings, advised - known)
     return sum(_forget_requests(path, sorted(ids - known)) for path, ids in held.items() if ids - known)
 
 

@@ -56,7 +56,8 @@ def replayed_of(tables: KnownTables, symbols: Sequence[str], horizon: int, at: d
     -------
     pl.DataFrame
         Columns of `BANDS`, one row per symbol and close: the quantiles as they would have been answered,
-        ``trust`` in their probability then, ``realised_return``, ``is_covered``, and ``known_time``, when the last of what the row is made of was known.
+        ``trust`` in their probability then, ``realised_return``, ``is_covered``, and ``known_time``, when the last of
+        what the row is made of was known.
     """
     asked = tuple(sorted(symbols))
     bands = tables.kept(("replayed bands", horizon, asked), MADE_OF, lambda: _bands(tables, horizon, asked))
@@ -145,7 +146,8 @@ def _corrections(tables: KnownTables, blends: pl.DataFrame, horizon: int) -> pl.
     Returns
     -------
     pl.DataFrame
-        ``event_time``, ``regime``, ``lower``, ``upper``, ``trust`` and ``corrected``, when they were known; null where none were.
+        ``event_time``, ``regime``, ``lower``, ``upper``, ``trust`` and ``corrected``, when they were
+        known; null where none were.
     """
     stored = tables.reader.read(CALIBRATIONS) if tables.reader.exists(CALIBRATIONS) else CALIBRATIONS.empty()
     asked = blends.select("event_time", "regime").unique().sort("event_time")

@@ -53,8 +53,8 @@ class RowLog:
         return (
             (
                 f"CREATE TABLE IF NOT EXISTS {self.spec.name} (sequence INTEGER PRIMARY KEY AUTOINCREMENT, "
-                f"{self.key} TEXT NOT NULL UNIQUE, forecast_id TEXT NOT NULL, made_at TEXT NOT NULL, row TEXT NOT NULL, "
-                "state INTEGER NOT NULL DEFAULT 0)"
+                f"{self.key} TEXT NOT NULL UNIQUE, forecast_id TEXT NOT NULL, made_at TEXT NOT NULL, "
+                "row TEXT NOT NULL, state INTEGER NOT NULL DEFAULT 0)"
             ),
             f"CREATE INDEX IF NOT EXISTS of_forecast ON {self.spec.name} (forecast_id)",
             "CREATE TABLE IF NOT EXISTS asked (id TEXT PRIMARY KEY, key_id TEXT NOT NULL) WITHOUT ROWID",

@@ -27,8 +27,8 @@ PASSING = ("*.lock", "*.pid", "*.new", "*-wal", "*-shm", "*-journal", ".*.restor
 """Files of any folder that belong to a process; what SQLite keeps beside a database is in the copy of the database."""
 LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training/*")
 """Files that are never changed once something refers to them: they may be copied after the consistent point."""
-LOGS = ("forecast_log*.sqlite", "explanation_log.sqlite")
-"""Copied first: a forecast or an explanation that leaves the log meanwhile is in the tables, copied after it."""
+LOGS = ("forecast_log*.sqlite", "explanation_log.sqlite", "recommendation_log.sqlite")
+"""Copied first: a row that leaves one of these logs meanwhile is in the tables, which are copied after it."""
 TABLES, LOG_FOLDER = "tables", "_delta_log"
 
 
@@ -54,7 +54,7 @@ class Found:
 
     @property
     def is_log(self) -> bool:
-        """Whether it is a file of the log of forecasts or of explanations."""
+        """Whether it is a file of a log of forecasts, explanations or recommendations."""
         return any(fnmatch(self.name, pattern) for pattern in LOGS)
 
 

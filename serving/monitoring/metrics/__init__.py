@@ -4,13 +4,14 @@ What computes a number imports its collector from here. Labels take few values, 
 or a text of a client, so that the series stay countable whatever is asked. With several workers each writes its share
 into files of a common folder, and whichever answers a scrape adds them up.
 
-- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `pages`: the metrics, by
-  subject
+- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `advice`, `pages`: the
+  metrics, by subject
 - `declaring`, `shared_files`: kinds of metrics, and the files that processes share them in
 - `observing`: histograms are written after the answer
 - `exposing`: what a scrape gets
 """
 
+from serving.monitoring.metrics.advice import RECOMMENDATION_SECONDS, RECOMMENDATIONS
 from serving.monitoring.metrics.backups import BACKED_UP, BACKUPS_CONFIGURED, DRILLED
 from serving.monitoring.metrics.declaring import FAST, METRICS, PREFIX, ManyAtOnce, Metric
 from serving.monitoring.metrics.explanations import (
@@ -103,6 +104,8 @@ __all__ = [
     "PREFIX",
     "PROBLEMS",
     "READY",
+    "RECOMMENDATIONS",
+    "RECOMMENDATION_SECONDS",
     "REDIS_RESTARTS",
     "REQUEST_SECONDS",
     "RETRIEVAL_FUTURE_HITS",

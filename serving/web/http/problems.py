@@ -62,6 +62,7 @@ RULES: tuple[tuple[type[QuantlakeError], "Kind"], ...] = (
 UNKNOWN = {
     "symbol": kinds.UNKNOWN_SYMBOL,
     "prediction": kinds.UNKNOWN_PREDICTION,
+    "recommendation": kinds.UNKNOWN_RECOMMENDATION,
     "model": kinds.UNKNOWN_MODEL,
     "model version": kinds.UNKNOWN_MODEL,
     "source": kinds.UNKNOWN_SOURCE,

@@ -43,7 +43,7 @@ def add_routes(app: FastAPI) -> None:
     @app.post(PREDICT, response_model=api.PredictAnswer, tags=["forecasts"])
     async def predict(body: api.PredictRequest, request: Request) -> Response:
         """Forecast one symbol. The answer is in the forecast log before it is sent."""
-        (asked,) = await _asked(request, [body.symbol])
+        (asked,) = await asked_names_of(request, [body.symbol])
         state = request.app.state
         require_features(body.features or ())
         answers = await _forecast(request, _question(request.scope, [asked.symbol], body, state))
@@ -58,7 +58,7 @@ def add_routes(app: FastAPI) -> None:
     @app.post(f"{PREDICT}/batch", response_model=api.BatchAnswer, tags=["forecasts"])
     async def predict_batch(body: api.BatchRequest, request: Request) -> Response:
         """Forecast up to 5,000 symbols with one online read and one engine call per model."""
-        asked = await _asked(request, body.symbols)
+        asked = await asked_names_of(request, body.symbols)
         symbols = list(dict.fromkeys(each.symbol for each in asked))
         answers = await _forecast(request, _question(request.scope, symbols, body, request.app.state))
         texts, reasons = {entry.row["symbol"]: entry.answer for entry in answers.entries}, dict(answers.unavailable)
@@ -158,7 +158,7 @@ def _question(scope: "Scope", symbols: "Sequence[str]", body: api.HorizonRequest
     )
 
 
-async def _asked(request: Request, names: "Sequence[str]") -> "list[AskedSymbol]":
+async def asked_names_of(request: Request, names: "Sequence[str]") -> "list[AskedSymbol]":
     """Return the symbol of each name; the online store is asked, in a thread, only for a name that another may have."""
     known: AskedNames = request.app.state.asked_names
     if any(known.may_be_another(name) for name in names):

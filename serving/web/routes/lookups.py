@@ -133,6 +133,11 @@ def _add_decisions(app: FastAPI) -> None:
         return api.StrategyAnswer(**_times(asked, row), **decision, strategies=pool)
 
 
+def is_identifier(text: str) -> bool:
+    """Whether something stored can have an id."""
+    return IDENTIFIER.fullmatch(text) is not None
+
+
 def require_id(prediction_id: str) -> str:
     """Return an id that a forecast may have; for another one neither log nor lake is asked.
 
@@ -141,7 +146,7 @@ def require_id(prediction_id: str) -> str:
     UnknownNameError
         If no forecast can have it.
     """
-    if not IDENTIFIER.fullmatch(prediction_id):
+    if not is_identifier(prediction_id):
         raise UnknownNameError("prediction", prediction_id[:64], [])
     return prediction_id
 
