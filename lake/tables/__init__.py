@@ -38,6 +38,7 @@ from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORM
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
 from lake.tables.risk import RISK_EVENT_KINDS, RISK_EVENTS, SWITCH_STATES
+from lake.tables.trading import DECISIONS, EQUITY, FILLS, ORDERS, POSITIONS, VOTES
 
 __all__ = [
     "ACTIONS",
@@ -53,13 +54,16 @@ __all__ = [
     "CALIBRATIONS",
     "CHUNKS",
     "CHUNK_VECTORS",
+    "DECISIONS",
     "DELIVERIES",
     "DOCUMENTS",
     "DRIFT",
+    "EQUITY",
     "EVALUATIONS",
     "EVENT_TIME",
     "EXPLANATIONS",
     "FEATURE_IMPORTANCE",
+    "FILLS",
     "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
@@ -69,8 +73,10 @@ __all__ = [
     "LABELS",
     "MACRO",
     "MODEL_WINDOWS",
+    "ORDERS",
     "OUTCOMES",
     "PERFORMANCE",
+    "POSITIONS",
     "PROMOTIONS",
     "QUALITY_SCORES",
     "QUARANTINE",
@@ -95,6 +101,7 @@ __all__ = [
     "TRIAL_LEDGER",
     "UNIVERSE",
     "VERDICTS",
+    "VOTES",
 ]
 
 TABLES: tuple[TableSpec, ...] = (
@@ -141,5 +148,11 @@ TABLES: tuple[TableSpec, ...] = (
     BACKTEST_FILLS,
     PROMOTIONS,
     RISK_EVENTS,
+    DECISIONS,
+    VOTES,
+    ORDERS,
+    FILLS,
+    POSITIONS,
+    EQUITY,
     AUDIT,
 )
