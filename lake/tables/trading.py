@@ -4,7 +4,7 @@ from typing import get_args
 
 from lake.execution import ORDER_KINDS, TIMES_IN_FORCE, OrderStatus
 from lake.spec import INSTANT, Column, TableSpec
-from lake.tables.columns import EVENT_TIME, KNOWN_TIME, REAL, SYMBOL, TEXT
+from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_TIME, REAL, SYMBOL, TEXT
 
 VOTE_KINDS = ("strategy", "advice", "rule")
 ORDER_STATUSES = ("intended", "unsent", "stopped", *get_args(OrderStatus))
@@ -87,7 +87,7 @@ ORDERS = TableSpec(
     ordered=(),
     columns=(
         Column("order_id", TEXT, "", "identifier that the desk gave it before it was sent"),
-        Column("sequence", REAL, "", "counts the changes of an order; half numbers are the desk's own"),
+        Column("sequence", COUNT, "", "counts the changes of the order, from 1", minimum=1),
         ACCOUNT,
         DECISION_ID,
         SYMBOL,
