@@ -8,6 +8,7 @@
 - `SimulatedVenue`: fills the orders of one account session by session; `VenueState` is where it stands, `SessionResult`
   what a session brought, `BookChange` what changed a book without an order
 - `simulate`: runs a function that decides at each close; `AtClose`, `TargetWeights`, `SimulatedPath`, `submit_targets`
+- `simulate_targets`: the vectorised twin for target weights; `TargetPath`
 
 Fill rules and costs stand in docs/execution.md.
 """
@@ -40,6 +41,7 @@ from lake.execution.orders import (
     bracket,
 )
 from lake.execution.simulation import AtClose, Decide, FillAt, SimulatedPath, TargetWeights, simulate, submit_targets
+from lake.execution.targets import Arithmetic, TargetPath, simulate_targets
 from lake.execution.venue import SimulatedVenue
 
 __all__ = [  # noqa: RUF022 - in the order of the docstring
@@ -82,4 +84,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "FillAt",
     "SimulatedPath",
     "submit_targets",
+    "simulate_targets",
+    "Arithmetic",
+    "TargetPath",
 ]

@@ -86,16 +86,18 @@ def why_impossible(order: Order, submitted: set[str], ended: set[str], open_orde
     >>> why_impossible(Order("o1", "paper", "AAA", 1.0), {"o1"}, set(), {})
     'an order with this identifier was submitted before'
     """
-    parent = open_orders.get(order.parent_id or "")
-    is_child, group = order.parent_id is not None, order.group
-    members = open_orders.values() if group is not None else ()
-    rules = {
-        "an order with this identifier was submitted before": order.order_id in submitted,
-        f"{order.symbol} is no longer listed": order.symbol in ended,
-        f"its parent '{order.parent_id}' is not open: it ended, or was not submitted before": is_child and not parent,
-        f"its parent '{order.parent_id}' is of another symbol": bool(parent and parent.order.symbol != order.symbol),
-        f"its group '{group}' has orders of another symbol": any(
-            each.order.group == group and each.order.symbol != order.symbol for each in members
-        ),
-    }
-    return next((reason for reason, holds in rules.items() if holds), "")
+    if order.order_id in submitted:
+        return "an order with this identifier was submitted before"
+    if order.symbol in ended:
+        return f"{order.symbol} is no longer listed"
+    if order.parent_id is not None:
+        parent = open_orders.get(order.parent_id)
+        if parent is None:
+            return f"its parent '{order.parent_id}' is not open: it ended, or was not submitted before"
+        if parent.order.symbol != order.symbol:
+            return f"its parent '{order.parent_id}' is of another symbol"
+    if order.group is not None:
+        members = (each.order for each in open_orders.values())
+        if any(each.group == order.group and each.symbol != order.symbol for each in members):
+            return f"its group '{order.group}' has orders of another symbol"
+    return ""

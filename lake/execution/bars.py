@@ -162,7 +162,7 @@ def traded_panel(
     def grid(name: str, values: npt.ArrayLike | None, default: float) -> Grid:
         if values is None:
             return np.full(shape, default)
-        made = np.ascontiguousarray(values, dtype=np.float64)
+        made = np.require(values, np.float64, ["C", "W"])
         if made.shape != shape:
             raise ConfigError(f"{name} has the shape {made.shape}; {len(times)} sessions x {len(symbols)} symbols.")
         return made

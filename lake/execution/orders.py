@@ -221,6 +221,28 @@ class OrderState(NamedTuple):
             reason=f"split into {ratio:g} shares per share",
         )
 
+    def changed(self, status: OrderStatus, reason: str, sequence: int, at: datetime | None) -> "OrderState":
+        """Return the state after a change that leaves the rest as it is."""
+        order, _, _, _, filled, _, *rest = self
+        return OrderState(order, status, sequence, at, filled, reason, *rest)
+
+    def after_fill(self, quantity: float, fee_raw: float, fee: float) -> "OrderState":
+        """Return the state after a fill of so many shares."""
+        order, _, sequence, at, filled, reason, _, charged, mark, is_triggered = self
+        is_whole = quantity == order.quantity - filled
+        return OrderState(
+            order,
+            "filled" if is_whole else "partly_filled",
+            sequence,
+            at,
+            order.quantity if is_whole else filled + quantity,
+            "" if is_whole else reason,
+            fee_raw,
+            charged + fee,
+            mark,
+            is_triggered,
+        )
+
     @property
     def remaining(self) -> float:
         """Shares that are not filled, signed as the order."""

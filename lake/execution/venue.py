@@ -117,18 +117,14 @@ class SimulatedVenue:
             )
         reason = why_impossible(order, self._submitted, self.ended, self._open)
         if reason:
-            return self._log(OrderState(order, "refused", 0, at, reason=reason), at)
+            return self._log(OrderState(order, "refused", 0, at), "refused", reason, at)
         self._submitted.add(order.order_id)
-        state = OrderState(
-            order,
-            "working" if self._is_free(order) else "held",
-            0,
-            at,
-            mark=self.closes.get(order.symbol) if order.kind == "trailing_stop" else None,
-        )
+        mark = self.closes.get(order.symbol) if order.kind == "trailing_stop" else None
+        status: OrderStatus = "working" if self._is_free(order) else "held"
+        state = self._log(OrderState(order, status, 0, at, mark=mark), status, "", at)
         self._of_symbol.setdefault(order.symbol, {})[order.order_id] = None
         self._open[order.order_id] = state
-        return self._log(state, at)
+        return state
 
     def cancel(self, order_id: str, at: datetime | None = None, reason: str = "cancelled by its owner") -> OrderState:
         """Take an order back, and with it the orders that wait for it.
@@ -251,31 +247,23 @@ class SimulatedVenue:
     ) -> None:
         """Write down what a fill made of its order, of the orders of its group and of those that waited for it."""
         order, time = state.order, session.bar.time
-        is_whole = fill.quantity == state.remaining
-        after = state._replace(
-            filled=order.quantity if is_whole else state.filled + fill.quantity,
-            status="partly_filled",
-            fee_raw=raw,
-            fee_charged=state.fee_charged + fill.fee,
-        )
+        after = state.after_fill(fill.quantity, raw, fill.fee)
+        is_over = after.status == "filled" or bool(reason)
         children = self._children(order)
         for child in children:
             if child.status == "held":
                 self._keep(child._replace(status="working", mark=child.mark and fill.price), time)
-        if is_whole:
-            self._end(after, "filled", "", time)
-        elif reason:
-            self._end(after, "cancelled", reason, time)
+        if is_over:
+            self._end(after, "cancelled" if reason else "filled", reason, time)
         else:
             self._keep(after, time)
         if order.group is not None:
-            self._shorten_group(order, abs(fill.quantity), is_over=is_whole or bool(reason), time=time)
-        self._meet_children(children, session, phase)
+            self._shorten_group(order, abs(fill.quantity), is_over=is_over, time=time)
+        if children and phase != AT_OPEN:
+            self._meet_children(children, session, phase)
 
     def _meet_children(self, children: Iterable[OrderState], session: "_SymbolSession", phase: int) -> None:
         """Let stops see the bar in which their parent was filled, and limits only a bar after its open."""
-        if phase == AT_OPEN:
-            return
         for child in children:
             state = self._open.get(child.order.order_id)
             if state is None or child.status != "held":
@@ -287,6 +275,8 @@ class SimulatedVenue:
     def _others(self, order: Order) -> list[OrderState]:
         """Return the other open orders of the same symbol; parents and groups are of one symbol."""
         others = self._of_symbol[order.symbol]
+        if len(others) <= (order.order_id in others):
+            return []
         return [self._open[order_id] for order_id in others if order_id != order.order_id]
 
     def _children(self, order: Order) -> list[OrderState]:
@@ -334,7 +324,7 @@ class SimulatedVenue:
         del self._open[order_id]
         del self._of_symbol[state.order.symbol][order_id]
         self._fills_of.pop(order_id, None)
-        ended = self._log(state._replace(status=status, reason=reason), time)
+        ended = self._log(state, status, reason, time)
         if state.filled == 0:
             for child in self._children(state.order):
                 if child.order.order_id in self._open:
@@ -342,12 +332,12 @@ class SimulatedVenue:
         return ended
 
     def _keep(self, state: OrderState, time: datetime | None, reason: str = "") -> OrderState:
-        kept = self._log(state._replace(reason=reason or state.reason), time)
+        kept = self._log(state, state.status, reason or state.reason, time)
         self._open[state.order.order_id] = kept
         return kept
 
-    def _log(self, state: OrderState, time: datetime | None) -> OrderState:
+    def _log(self, state: OrderState, status: OrderStatus, reason: str, time: datetime | None) -> OrderState:
         self._sequence += 1
-        logged = state._replace(sequence=self._sequence, changed_at=time)
+        logged = state.changed(status, reason, self._sequence, time)
         self._states.append(logged)
         return logged
