@@ -97,8 +97,8 @@ def _say(found: "SwitchReading") -> None:
     print_line(f"Trading is {found.state}.{f' {found.problem}' if found.problem else ''}")
     if found.restrictions:
         console().print(DataTable.of("Restricted", LISTED, _rows(found)))
-    elif found.is_new:
-        print_line('`quantlake desk resume --by NAME "reason"` releases it for the first time.')
+    if found.is_closed:
+        print_line('Find out why, close what has to be closed, then run `quantlake desk resume --by NAME "reason"`.')
 
 
 def _settle(configured: "Settings") -> None:

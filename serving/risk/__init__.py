@@ -2,22 +2,51 @@
 
 - `states`, `latch`, `switch`: the switch (active, reducing, halted) that every process sees, and how it changes
 - `events`: its changes in the table `risk_events` and in the audit trail
+- `limits`, `exposures`, `gate`: declared limits, running figures of an account, and the verdict on one order
+- `trips`, `guard`: losses that are confirmed by three quotes, and gate, switch and trips together
+- `tail`, `tail_tests`: value at risk and expected shortfall, and whether they held
 """
 
 from serving.risk.events import newest_events, settle
+from serving.risk.exposures import RiskAccount, SymbolRisk
+from serving.risk.gate import Verdict, judge
+from serving.risk.guard import RiskGuard
 from serving.risk.latch import read_latch
+from serving.risk.limits import Bound, Limits, limits_of, parse_limits
 from serving.risk.states import EVERYTHING, Restriction, Scope, SwitchReading, SwitchState
 from serving.risk.switch import restrict, resume
+from serving.risk.tail import TailRisk, filtered_scenarios, tail_forecasts, tail_of
+from serving.risk.tail_tests import CoverageTest, acerbi_szekely, christoffersen, kupiec
+from serving.risk.trips import Breach, LossWatch
 
 __all__ = [
     "EVERYTHING",
+    "Bound",
+    "Breach",
+    "CoverageTest",
+    "Limits",
+    "LossWatch",
     "Restriction",
+    "RiskAccount",
+    "RiskGuard",
     "Scope",
     "SwitchReading",
     "SwitchState",
+    "SymbolRisk",
+    "TailRisk",
+    "Verdict",
+    "acerbi_szekely",
+    "christoffersen",
+    "filtered_scenarios",
+    "judge",
+    "kupiec",
+    "limits_of",
     "newest_events",
+    "parse_limits",
     "read_latch",
     "restrict",
     "resume",
     "settle",
+    "tail_forecasts",
+    "tail_of",
 ]

@@ -24,7 +24,6 @@ FOLDER, FILE, LOCK, EMERGENCY = "switch", "latch.json", "latch.lock", "halt"
 """A file whose name begins with `halt` halts everything, whatever is in it: also one that `touch` made."""
 FORM = 1
 MOST_BYTES = 4_000_000
-REMEDY = 'Find out why, close what has to be closed, then run `quantlake desk resume --by NAME "reason"`.'
 
 
 class _DoubtfulError(Exception):
@@ -55,9 +54,9 @@ def read_latch(home: Path) -> SwitchReading:
         halts = sorted(name for name in os.listdir(folder) if name.startswith(EMERGENCY))
         found = _parse(_content(folder, home), home)
     except _DoubtfulError as doubt:
-        return SwitchReading(problem=f"{doubt} Everything is halted. {REMEDY}")
+        return SwitchReading(problem=f"{doubt} Everything is halted.")
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        return SwitchReading(problem=f"{latch_path(home)} cannot be read: {error}. Everything is halted. {REMEDY}")
+        return SwitchReading(problem=f"{latch_path(home)} cannot be read: {error}. Everything is halted.")
     finally:
         os.close(folder)
     if halts:

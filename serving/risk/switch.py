@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from lake.disk import OWNER_ONLY, file_lock, write_private
 from lake.errors import ConfigError
-from serving.risk.latch import EMERGENCY, FOLDER, LOCK, emergency_halts, read_latch, write_latch
+from serving.risk.latch import EMERGENCY, FOLDER, LOCK, emergency_halts, latch_path, read_latch, write_latch
 from serving.risk.states import (
     EVERYTHING,
     REASON_LETTERS,
@@ -90,9 +90,12 @@ def resume(home: "Path", *, by: str, reason: str, scope: Scope = EVERYTHING) -> 
         If the name or the reason is missing, or the scope is not restricted.
     """
     who, why = printed("name", by), printed("reason", reason, REASON_LETTERS)
+    first = read_latch(home)
     (home / FOLDER).mkdir(parents=True, exist_ok=True, mode=0o700)
     with file_lock(home / FOLDER / LOCK, "The switch"):
         halts, found = emergency_halts(home), read_latch(home)
+        if first.is_new and not latch_path(home).exists():
+            found = first
         kept = tuple(each for each in found.restrictions if each.scope != scope)
         is_all = scope == EVERYTHING and found.is_closed
         if len(kept) == len(found.restrictions) and not is_all:
