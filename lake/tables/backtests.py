@@ -43,9 +43,11 @@ BACKTESTS = TableSpec(
         _part("cost_impact", "market impact / capital"),
         _part("cost_borrow", "borrow fees on shorts / capital"),
         _part("cost_interest", "margin interest less interest earned on cash / capital"),
+        _part("cost_haircut", "loss at delistings / capital"),
         Column("sharpe", REAL, "per year", "of net returns above cash; null without a spread", nullable=True),
         _part("drawdown", "deepest fall from the highest net equity so far"),
         Column("turnover", REAL, "per year", "value traded / equity", minimum=0),
+        Column("exposure", REAL, "fraction", "mean of the sum of absolute positions / equity", minimum=0),
         _part("equal_weight_net_return", "1/N, rebalanced as the strategy, same costs and engine"),
         Column("equal_weight_sharpe", REAL, "per year", "of 1/N; null without a spread", nullable=True),
         _part("equal_weight_drawdown", "of 1/N"),
@@ -61,13 +63,13 @@ BACKTESTS = TableSpec(
         Column("holdout_openings", COUNT, "", "looks at these sessions so far, this one among them", minimum=1),
         Column("shuffles", COUNT, "", "null twins that traded on shuffled forecasts", minimum=0),
         Column(
-            "shuffles_ahead", COUNT, "", "null twins with at least its net return; null without twins", nullable=True
+            "shuffles_ahead", COUNT, "", "null twins with at least its net Sharpe ratio; null without twins", nullable=True
         ),
         Column(
             "capacity",
             REAL,
             "currency",
-            "equity at which the net gain on 1/N is zero; null where it has no such point, see report",
+            "equity at which the net Sharpe ratio is that of 1/N; null where there is none, see report",
             nullable=True,
         ),
         Column("report", TEXT, "", "folds, accounts, capacity curve, universe and remarks, as JSON"),
@@ -111,7 +113,7 @@ BACKTEST_FILLS = TableSpec(
         SYMBOL,
         Column("decided_at", INSTANT, "UTC", "close at which its target was decided"),
         Column("quantity", REAL, "shares", "bought, or sold if negative"),
-        Column("price", REAL, "currency", "paid or received per share, costs in the price included", positive=True),
+        Column("price", REAL, "currency", "price of the bar per share, before all costs", positive=True),
         Column("fee", REAL, "currency", "fee of the fill"),
         Column("spread", REAL, "currency", "half-spread paid"),
         Column("slippage", REAL, "currency", "slippage paid"),

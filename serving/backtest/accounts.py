@@ -1,19 +1,38 @@
 """Accounts of a back-test: targets run through the execution engine, with costs, and what came of them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
 
 from lake.calendars import VENUE, bars_per_year
-from lake.execution import Costs
+from lake.execution import (
+    ENDINGS,
+    AtClose,
+    Costs,
+    FillAt,
+    SimulatedPath,
+    TargetWeights,
+    TradedPanel,
+    simulate,
+    traded_panel,
+)
+from lake.tables import BACKTEST_FILLS
 from serving.backtest.prices import BarPanel, FloatArray
 from serving.strategies import drawdown_of, sharpe_of
+from serving.strategies.ratios import volatility_of
 
-COST_KINDS = ("fee", "spread", "slippage", "impact", "borrow", "interest")
-"""Kinds of cost, in the order of the waterfall. Interest is what was paid less what was received."""
+COST_KINDS = ("fee", "spread", "slippage", "impact", "borrow", "interest", "haircut")
+"""Kinds of cost, in the order of the waterfall. Interest is what was paid less what was received; the haircut is what
+delistings took."""
+TRADING_COSTS = COST_KINDS[:4]
+FILL_COLUMNS = (
+    "fill_id", "event_time", "symbol", "decided_at", "quantity", "price", "fee", "spread", "slippage", "impact",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -97,8 +116,6 @@ def figures_of(path: AccountPath, cash: AccountPath, places: Sequence[int] | Non
     places
         Sessions that count, by default all after the first; costs by kind are those of all sessions.
     """
-    from serving.strategies.ratios import volatility_of
-
     chosen = np.arange(len(path.net)) if places is None else np.asarray(places, dtype=np.int64) - 1
     net = path.net[chosen]
     excess = net - cash.net[chosen]
@@ -118,64 +135,136 @@ def figures_of(path: AccountPath, cash: AccountPath, places: Sequence[int] | Non
 
 
 def run_account(
-    name: str, panel: BarPanel, targets: FloatArray, costs: Costs, capital: float, *, trade_at: str, declared_daily_value: float | None = None
+    name: str, market: TradedPanel, targets: FloatArray, costs: Costs, capital: float, trade_at: FillAt
 ) -> AccountPath:
-    """Trade targets decided at each close from the next session on."""
-    # TEMPORARY reference loop until lake.execution has its engine.
-    T, N = targets.shape
-    price_at = panel.open if trade_at == "open" else panel.close
-    volume = panel.volume.copy()
+    """Trade targets with the event-driven engine, and keep every fill.
+
+    Parameters
+    ----------
+    market
+        As `traded_market` returns it.
+    targets
+        ``[session, symbol]``: shares of equity decided at the close of each session and traded in the next; NaN leaves
+        a position as it is.
+    trade_at
+        Whether targets are traded at the open or at the close of the next session.
+    """
+    wanted = [_weights(row, market.symbols) for row in targets]
+
+    def decide(now: AtClose) -> TargetWeights | None:
+        weights = wanted[now.session]
+        return TargetWeights(weights, trade_at) if weights else None
+
+    path = simulate(market, decide, costs, cash=capital)
+    paid = _paid_by_session(path, len(targets), costs)
+    return AccountPath(
+        name=name,
+        sessions=market.times,
+        equity=path.equity,
+        gross_equity=path.equity + np.cumsum(paid),
+        traded=_traded(path),
+        exposure=path.gross / path.equity,
+        costs={
+            "fee": path.book.fees,
+            "spread": path.book.spread,
+            "slippage": path.book.slippage,
+            "impact": path.book.impact,
+            "borrow": path.book.borrow,
+            "interest": -path.book.interest or 0.0,
+            "haircut": path.book.haircuts,
+        },
+        fills=_fills(path),
+        refused=_refused(path),
+    )
+
+
+def traded_market(panel: BarPanel, declared_daily_value: float | None = None) -> TradedPanel:
+    """Return the bars of a back-test as the engine takes them.
+
+    Open, high and low of a bar that has a close only are its close: nothing is traded at them, since a back-test at the
+    open refuses such bars.
+
+    Parameters
+    ----------
+    declared_daily_value
+        Money traded a day in a symbol whose bar has no volume; None leaves it unknown, and its orders are refused.
+    """
+    volume = panel.volume
     if declared_daily_value is not None:
-        fill = declared_daily_value / panel.close
-        volume = np.where(np.isfinite(volume) & (volume > 0), volume, fill)
-    cash, q = capital, np.zeros(N)
-    mark = np.zeros(N)
-    equity, gross, traded, exposure = (np.zeros(T) for _ in range(4))
-    tot = dict.fromkeys(COST_KINDS, 0.0)
-    rows = []
-    equity[0] = gross[0] = capital
-    mark = np.where(np.isfinite(panel.close[0]), panel.close[0], 0.0)
-    for t in range(1, T):
-        eq = equity[t - 1]
-        q = q * panel.split_ratio[t]
-        mark = mark / panel.split_ratio[t]
-        cash += float((q * panel.dividend[t]).sum())
-        w = targets[t - 1]
-        value = 0.0
-        for n in range(N):
-            if not np.isfinite(w[n]) or not np.isfinite(price_at[t, n]) or not np.isfinite(panel.close[t - 1, n]):
-                continue
-            want = w[n] * eq / (panel.close[t - 1, n] / panel.split_ratio[t, n])
-            d = want - q[n]
-            if costs.most_of_volume is not None and np.isfinite(volume[t, n]):
-                cap = costs.most_of_volume * volume[t, n]
-                d = float(np.clip(d, -cap, cap))
-            if costs.needs_volume and not np.isfinite(volume[t, n]):
-                continue
-            if abs(d) < 1e-12:
-                continue
-            p = price_at[t, n]
-            v = abs(d) * p
-            c = {"fee": max(costs.fee_bps / 1e4 * v + costs.fee_per_share * abs(d), costs.fee_minimum),
-                 "spread": costs.half_spread_bps / 1e4 * v, "slippage": costs.slippage_bps / 1e4 * v,
-                 "impact": v * costs.impact_coefficient * panel.volatility[t, n] * np.sqrt(abs(d) / volume[t, n]) if costs.impact_coefficient else 0.0}
-            for k, x in c.items():
-                tot[k] += x
-            cash -= d * p + sum(c.values())
-            q[n] += d
-            value += v
-            rows.append((f"{t}:{n}", panel.sessions[t], panel.symbols[n], panel.sessions[t - 1], d, p, c["fee"], c["spread"], c["slippage"], c["impact"]))
-        days = (panel.sessions[t] - panel.sessions[t - 1]).days
-        mark = np.where(np.isfinite(panel.close[t]), panel.close[t], mark)
-        short = float((np.minimum(q, 0) * mark).sum())
-        borrow = -short * costs.borrow_bps_a_year / 1e4 * days / costs.days_a_year
-        interest = (max(cash + short, 0) * costs.cash_bps_a_year - max(-cash, 0) * costs.margin_bps_a_year) / 1e4 * days / costs.days_a_year
-        cash += interest - borrow
-        tot["borrow"] += borrow
-        tot["interest"] -= interest
-        equity[t] = cash + float((q * mark).sum())
-        gross[t] = equity[t] + sum(tot.values())
-        traded[t] = value / eq
-        exposure[t] = float(np.abs(q * mark).sum()) / equity[t]
-    fills = pl.DataFrame(rows, orient="row", schema={"fill_id": pl.String, "event_time": pl.Datetime("us", "UTC"), "symbol": pl.String, "decided_at": pl.Datetime("us", "UTC"), **dict.fromkeys(("quantity", "price", "fee", "spread", "slippage", "impact"), pl.Float64)})
-    return AccountPath(name, panel.sessions, equity, gross, traded, exposure, tot, fills, {})
+        volume = np.where(np.isfinite(volume) & (volume > 0), volume, declared_daily_value / panel.close)
+    ending = np.zeros(panel.close.shape)
+    for symbol, last in enumerate(panel.delisted):
+        if last >= 0:
+            ending[last, symbol] = ENDINGS.index("delisted")
+    prices = {
+        name: np.where(np.isfinite(values), values, panel.close)
+        for name, values in (("open", panel.open), ("high", panel.high), ("low", panel.low))
+    }
+    return traded_panel(
+        panel.sessions,
+        panel.symbols,
+        **prices,
+        close=panel.close,
+        volume=volume,
+        volatility=panel.volatility,
+        split=panel.split_ratio,
+        dividend=panel.dividend,
+        ending=ending,
+    )
+
+
+def _weights(row: FloatArray, symbols: Sequence[str]) -> dict[str, float]:
+    return {symbol: float(weight) for symbol, weight in zip(symbols, row, strict=True) if np.isfinite(weight)}
+
+
+def _paid_by_session(path: SimulatedPath, sessions: int, costs: Costs) -> FloatArray:
+    """Costs of each session in money, interest that was received deducted ``[session]``."""
+    place = {at: number for number, at in enumerate(path.times)}
+    paid, haircuts, last = np.zeros(sessions), 0.0, sessions - 1
+    for fill in path.fills:
+        paid[place[fill.bar_time]] += fill.cost
+    kept = 1.0 - costs.delisting_haircut
+    for change in path.changes:
+        if change.kind in {"interest", "borrow"}:
+            paid[place[change.time]] -= change.amount
+        elif change.kind == "delisted":
+            last = place[change.time]
+            if change.amount > 0 and kept > 0:
+                lost = change.amount * costs.delisting_haircut / kept
+                paid[last] += lost
+                haircuts += lost
+    paid[last] += path.book.haircuts - haircuts  # all of it where a holder gets nothing
+    return paid
+
+
+def _traded(path: SimulatedPath) -> FloatArray:
+    """Value traded in each session over the equity at the close before ``[session]``."""
+    place = {at: number for number, at in enumerate(path.times)}
+    value = np.zeros(len(path.times))
+    for fill in path.fills:
+        value[place[fill.bar_time]] += abs(fill.quantity) * fill.price
+    before = np.concatenate([path.equity[:1], path.equity[:-1]])
+    return value / before
+
+
+def _fills(path: SimulatedPath) -> pl.DataFrame:
+    before = {at: earlier for earlier, at in pairwise(path.times)}
+    rows = [
+        (
+            fill.fill_id, fill.bar_time, fill.symbol, before.get(fill.bar_time), fill.quantity, fill.price,
+            fill.fee, fill.spread, fill.slippage, fill.impact,
+        )
+        for fill in path.fills
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema={name: BACKTEST_FILLS.schema[name] for name in FILL_COLUMNS}, orient="row")
+
+
+def _refused(path: SimulatedPath) -> dict[str, int]:
+    """Count orders that were not filled in full, by reason."""
+    reasons: Counter[str] = Counter()
+    for state in path.states:
+        if state.status == "refused":
+            reasons[state.reason] += 1
+        elif state.status == "expired":
+            reasons[state.reason or "a rest was beyond the cap on the volume of the bar"] += 1
+    return dict(reasons)

@@ -129,7 +129,7 @@ def bar_panel(
     start = int(every.search_sorted(sessions[0]))
     volatility = _volatility(grid["adjusted"])
     within = {name: grid[name][start:] for name in ("open", "high", "low", "close", "volume")}
-    ratio, dividend = _happened(actions, sessions, symbols, traded)
+    ratio, dividend = _happened(actions.filter(pl.col("symbol").is_in(list(traded))), sessions, symbols, within["close"])
     return BarPanel(
         symbols=symbols,
         sessions=tuple(sessions.to_list()),
@@ -174,16 +174,18 @@ def _volatility(adjusted: FloatArray) -> FloatArray:
 
 
 def _happened(
-    actions: pl.DataFrame, sessions: pl.Series, symbols: tuple[str, ...], traded: set[str]
+    actions: pl.DataFrame, sessions: pl.Series, symbols: tuple[str, ...], close: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Split ratios and dividends ``[session, symbol]`` of symbols held as traded; others have them in their prices."""
-    ratio, dividend = np.ones((sessions.len(), len(symbols))), np.zeros((sessions.len(), len(symbols)))
-    session_of = {at: place for place, at in enumerate(sessions.to_list())}
-    symbol_of = {symbol: place for place, symbol in enumerate(symbols)}
-    for symbol, at, kind, new, amount in actions.select("symbol", "event_time", "kind", "ratio", "amount").iter_rows():
-        if symbol not in traded or symbol not in symbol_of or at not in session_of:
+    """Split ratios and dividends ``[session, symbol]``; what falls on a session without a bar happens at the next bar."""
+    ratio, dividend = np.ones(close.shape), np.zeros(close.shape)
+    has_bar = np.isfinite(close)
+    ordered = actions.filter(pl.col("event_time") >= sessions[0]).sort("event_time")
+    for symbol, at, kind, new, amount in ordered.select("symbol", "event_time", "kind", "ratio", "amount").iter_rows():
+        column = symbols.index(symbol)
+        first = int(sessions.search_sorted(at))
+        if not has_bar[first:, column].any():
             continue
-        place = session_of[at], symbol_of[symbol]
+        place = first + int(has_bar[first:, column].argmax()), column
         if kind == "split":
             ratio[place] *= new
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 from lake.errors import SchemaError
 from lake.tables import BACKTEST_ACCOUNTS
-from serving.backtest.accounts import COST_KINDS, AccountFigures
+from serving.backtest.accounts import TRADING_COSTS, AccountFigures
 
 STRATEGY, EQUAL_WEIGHT, NAIVE = BACKTEST_ACCOUNTS
 SECTIONS = ("accounts", "folds", "capacity", "shuffles", "universe", "evidence", "remarks")
@@ -52,7 +52,7 @@ def require_nulls(report: Mapping[str, Any]) -> None:
                     f"The report of a back-test lacks {', '.join(lacking)} of '{name}' in {where}. No figure of a "
                     "strategy is shown without 1/N and naive beside it; run the back-test again."
                 )
-    paid, of_equal = (sum(report["accounts"][name]["costs"][kind] for kind in COST_KINDS[:4]) for name in BACKTEST_ACCOUNTS[:2])
+    paid, of_equal = (sum(report["accounts"][name]["costs"][kind] for kind in TRADING_COSTS) for name in BACKTEST_ACCOUNTS[:2])
     if paid > 0 and of_equal <= 0 and report["accounts"][EQUAL_WEIGHT]["turnover"] > 0:
         raise SchemaError(
             "The report of a back-test has 1/N trade for nothing while the strategy pays: both must be run under the "

@@ -15,13 +15,14 @@ import polars as pl
 
 from lake.clock import Clock
 from lake.errors import ConfigError
+from lake.execution import TradedPanel
 from lake.ledger import TrialLedger
 from lake.membership import survivorship_of
 from lake.sources import caveats_now
 from lake.store import Lake
 from lake.tables import ACTIONS, BACKTEST_FILLS, BACKTEST_SESSIONS, BACKTESTS, BARS, FORECASTS
 from serving.backtest import evidence, report, targets
-from serving.backtest.accounts import COST_KINDS, AccountPath, figures_of, run_account
+from serving.backtest.accounts import COST_KINDS, AccountPath, figures_of, run_account, traded_market
 from serving.backtest.capacity import capacity_curve
 from serving.backtest.folds import Fold, first_session, folds_of, learnt_until, newest_labels
 from serving.backtest.prices import ADJUSTED, AS_TRADED, BarPanel, FloatArray, read_bars
@@ -93,16 +94,20 @@ class Backtest:
         digest.update(np.ascontiguousarray(self.targets[STRATEGY]).tobytes())
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def market(self) -> TradedPanel:
+        """The bars as the engine takes them."""
+        return traded_market(self.panel, self.file.declared_daily_value)
+
     def run(self, name: str, wanted: FloatArray | None = None, capital: float | None = None) -> AccountPath:
         """Trade an account, by default on its own targets and with the capital of the file."""
         return run_account(
             name,
-            self.panel,
+            self.market,
             self.targets[name] if wanted is None else wanted,
             self.file.costs,
             capital or self.file.capital,
-            trade_at=self.file.rebalancing.trade_at,
-            declared_daily_value=self.file.declared_daily_value,
+            self.file.rebalancing.trade_at,
         )
 
     def sharpe(self, path: AccountPath, cash: AccountPath) -> float | None:
@@ -344,6 +349,7 @@ def _row(
         "sharpe": own["sharpe"],
         "drawdown": own["drawdown"],
         "turnover": own["turnover"],
+        "exposure": own["exposure"],
         "equal_weight_net_return": equal["net_return"],
         "equal_weight_sharpe": equal["sharpe"],
         "equal_weight_drawdown": equal["drawdown"],
