@@ -71,3 +71,7 @@ class Broker(Protocol):
     def known_orders(self, account: str) -> Mapping[str, OrderState]:
         """Return every order that was ever taken, by identifier, in its newest state."""
         ...
+
+    def statement(self, account: str, at: datetime | None = None) -> tuple[datetime, BrokerStatement] | None:
+        """Return the statement of a session, by default the newest, with its close; None where there is none."""
+        ...

@@ -34,7 +34,7 @@ class DeskLimits:
 
     largest_position: float = 0.20
     largest_gross: float = 1.0
-    least_trade: float = 0.002
+    least_trade: float = 0.001
     lot_shares: float = 1.0
 
     def __post_init__(self) -> None:

@@ -104,6 +104,17 @@ class SimulatedBroker:
             rows = file.execute("SELECT order_id, body FROM orders WHERE account = ?", (account,))
             return {order_id: state_in(json.loads(body)) for order_id, body in rows}
 
+    def statement(self, account: str, at: datetime | None = None) -> tuple[datetime, BrokerStatement] | None:
+        """Return the statement of a session, by default the newest, with its close; None where there is none."""
+        asked = (
+            "SELECT at, body FROM events WHERE account = ? AND kind = 'statement' AND (? IS NULL OR at = ?) "
+            "ORDER BY sequence DESC LIMIT 1"
+        )
+        when = None if at is None else _text(at)
+        with self._file() as file:
+            found = file.execute(asked, (account, when, when)).fetchone()
+        return None if found is None else (datetime.fromisoformat(found[0]), statement_in(json.loads(found[1])))
+
     def recorded(self) -> list[tuple[datetime, list[TradedBar]]]:
         """Return the stream as it was played, the oldest session first."""
         with self._file() as file:

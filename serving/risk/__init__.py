@@ -15,7 +15,7 @@ from serving.risk.latch import read_latch
 from serving.risk.limits import Bound, Limits, limits_of, parse_limits
 from serving.risk.states import EVERYTHING, Restriction, Scope, SwitchReading, SwitchState
 from serving.risk.switch import restrict, resume
-from serving.risk.tail import TailRisk, filtered_scenarios, tail_forecasts, tail_of
+from serving.risk.tail import TailRisk, expected_volatility, filtered_scenarios, tail_forecasts, tail_of
 from serving.risk.tail_tests import CoverageTest, acerbi_szekely, christoffersen, kupiec
 from serving.risk.trips import Breach, LossWatch
 
@@ -37,6 +37,7 @@ __all__ = [
     "Verdict",
     "acerbi_szekely",
     "christoffersen",
+    "expected_volatility",
     "filtered_scenarios",
     "judge",
     "kupiec",
