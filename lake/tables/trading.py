@@ -4,7 +4,7 @@ from typing import get_args
 
 from lake.execution import ORDER_KINDS, TIMES_IN_FORCE, OrderStatus
 from lake.spec import INSTANT, Column, TableSpec
-from lake.tables.columns import COUNT, EVENT_TIME, KNOWN_TIME, REAL, SYMBOL, TEXT
+from lake.tables.columns import COUNT, EVENT_TIME, FLAG, KNOWN_TIME, REAL, SYMBOL, TEXT
 
 VOTE_KINDS = ("strategy", "advice", "rule")
 ORDER_STATUSES = ("intended", "unsent", "stopped", *get_args(OrderStatus))
@@ -100,6 +100,7 @@ ORDERS = TableSpec(
         _money("limit_price", "worst price; null without one", nullable=True),
         _money("stop_price", "price at which it comes alive; null without one", nullable=True),
         Column("time_in_force", TEXT, "", "how long it waits", allowed=TIMES_IN_FORCE),
+        Column("is_reduce_only", FLAG, "", "whether it may only make a position smaller"),
         Column("status", TEXT, "", "state it is in now", allowed=ORDER_STATUSES),
         Column("reason", TEXT, "", "why; empty where the state says all"),
         Column("parent_id", TEXT, "", "order whose fill it waits for; null without one", nullable=True),

@@ -218,6 +218,7 @@ def _as_sent(rows: Sequence[Row]) -> dict[str, Row]:
 
 def _as_gated(order: Order, sent: Row) -> Order:
     """Return an order with what the risk gate cut off; one that it let through whole is the decision's own."""
+    order = replace(order, is_reduce_only=sent["is_reduce_only"])
     return order if abs(sent["quantity"]) >= abs(order.quantity) else replace(order, quantity=sent["quantity"])
 
 

@@ -80,6 +80,7 @@ def order_row(
         "limit_price": order.limit_price,
         "stop_price": order.stop_price,
         "time_in_force": order.time_in_force,
+        "is_reduce_only": order.is_reduce_only,
         "status": status,
         "reason": reason,
         "parent_id": order.parent_id,
