@@ -25,6 +25,7 @@ __all__ = [
     "ledger",
     "market",
     "models",
+    "paper_desk",
     "plan",
     "predict",
     "quality",

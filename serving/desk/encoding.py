@@ -22,8 +22,8 @@ _BOOK = tuple(name for name in Book.__dataclass_fields__ if name != "positions")
 
 
 def text_of(value: Any) -> str:
-    """Return one of the values below as JSON."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"))
+    """Return one of the values below as JSON, in the order of its entries: sums over a book follow that order."""
+    return json.dumps(_plain(value), separators=(",", ":"))
 
 
 def order_in(read: dict[str, Any]) -> Order:
