@@ -200,6 +200,7 @@ class PaperDesk:
         sent = self._send(orders, guard)
         return replace(
             done,
+            events=done.events + self.take_events(),
             decisions=len(decided),
             orders=sent,
             stopped=len(orders) - sent,

@@ -1,5 +1,7 @@
 """For tests of the desk: a home with bars, forecasts, paper returns and regimes, and sessions run in it."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +12,7 @@ from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import BARS, FORECASTS, REGIMES, STRATEGY_RETURNS
 from lake.universe import MARKET
-from serving.desk import DeskAccount, DeskRun, PaperDesk, journal_of, open_desk
+from serving.desk import DeskAccount, DeskRun, PaperDesk, SimulatedBroker, journal_of, open_desk
 from serving.risk import resume
 from serving.strategies import net_returns, positions, strategy_named
 from support.backtests import closes_of, made_bars, replayed
@@ -56,6 +58,34 @@ def run_at(lake: Lake, settings: Settings, close: datetime) -> DeskRun:
 def desk_at(lake: Lake, settings: Settings, close: datetime) -> PaperDesk:
     """Return the desk of the home's first account, with the market's clock at a close."""
     return PaperDesk(lake, settings, FixedClock(close), journal_of(settings).accounts()[0])
+
+
+@contextmanager
+def dying(when: str, sends: int, ends: Callable[[], object]) -> Iterator[None]:
+    """End the desk: once its decisions are written down, or before or after it sends so many orders of its own."""
+    sent: list[int] = []
+
+    def watched(function: Callable[..., Any], *, is_after: bool) -> Callable[..., Any]:
+        def called(self: object, *args: Any) -> Any:
+            if getattr(args[0], "account", "paper") != "paper":
+                return function(self, *args)  # of 1/N
+            if not is_after and len(sent) == sends:
+                ends()
+            made = function(self, *args)
+            sent.append(1)
+            if is_after and len(sent) == sends:
+                ends()
+            return made
+
+        return called
+
+    name, owner = ("_trade_equal_weight", PaperDesk) if when == "decided" else ("submit", SimulatedBroker)
+    whole = getattr(owner, name)
+    setattr(owner, name, watched(whole, is_after=when == "after"))
+    try:
+        yield
+    finally:
+        setattr(owner, name, whole)
 
 
 def _regimes(closes: pl.Series) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from serving.desk import DeskAccount
 from support.backtests import closes_of
 from support.desks import desk_home, opened_desk, run_sessions
 
-FIRST, SESSIONS = 30, 12
+FIRST, SESSIONS = 30, 8
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class RanDesk:
 
 @pytest.fixture(scope="package")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> RanDesk:
-    """Return a home whose desk ran at twelve closes."""
+    """Return a home whose desk ran at eight closes."""
     settings = Settings(home=tmp_path_factory.mktemp("desk") / "home")
     lake = desk_home(settings)
     account = opened_desk(settings, lake, closes_of(lake)[FIRST])

@@ -10,8 +10,8 @@ def test_a_backtest_over_the_paper_period_has_the_same_fills_to_the_last_bit(ran
     found = reconcile_desk(ran.lake, ran.settings, FixedClock(closes_of(ran.lake)[-1]), ran.account, with_tables=True)
     assert found.differences == ()
     assert found.restated == ()
-    assert found.fills > 20
-    assert (found.sessions, found.decisions) == (12, 12 * len(SYMBOLS))
+    assert found.fills > 15
+    assert (found.sessions, found.decisions) == (8, 8 * len(SYMBOLS))
 
 
 def test_no_fill_lies_in_a_bar_that_its_decision_knew(ran):
@@ -36,7 +36,7 @@ def test_every_vote_is_stored_with_who_overruled_it(ran):
 def test_every_row_of_equity_has_one_over_n_beside_it_and_adds_up(ran):
     journal = journal_of(ran.settings)
     rows = journal.rows(EQUITY)
-    assert len(rows) == 12
+    assert len(rows) == 8
     for row in rows:
         held = journal.rows(POSITIONS, "paper", row["event_time"])
         value = sum(each["quantity"] * each["price"] for each in held)
@@ -62,7 +62,7 @@ def test_stored_decisions_are_made_again_bit_by_bit(ran):
 
 def test_every_order_ends_filled_or_with_a_reason(ran):
     newest = {row["order_id"]: row for row in journal_of(ran.settings).rows(ORDERS)}
-    last = closes_of(ran.lake)[41]
+    last = closes_of(ran.lake)[37]
     decided = {row["order_id"]: row["event_time"] for row in journal_of(ran.settings).rows(DECISIONS)}
     for order_id, row in newest.items():
         is_waiting = decided[order_id] == last and row["status"] in {"intended", "working"}
