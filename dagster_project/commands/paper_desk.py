@@ -55,7 +55,12 @@ HELD = (
     ShownColumn("unrealised", shown=fixed(0)),
 )
 EARNED = (ShownColumn("line", wraps=True), ShownColumn("gain", shown=fixed(2)))
-COMPARED = ("kind", ShownColumn("about", wraps=True), ShownColumn("desk", wraps=True), ShownColumn("backtest", wraps=True))
+COMPARED = (
+    "kind",
+    ShownColumn("about", wraps=True),
+    ShownColumn("desk", wraps=True),
+    ShownColumn("backtest", wraps=True),
+)
 
 
 def start(
@@ -76,8 +81,8 @@ def start(
     details = {"account": opened.name, "capital": capital, "reason": reason}
     audit.record(lake, who=f"{by.strip()} ({audit.console()})", what="desk.start", details=details)
     print_line(
-        f"The account '{opened.name}' is open with {capital:,.0f}, and 1/N beside it with as much. It decides with each "
-        "session (`quantlake advance`), or now with `quantlake desk decide`; its orders trade in the next session."
+        f"The account '{opened.name}' is open with {capital:,.0f}, and 1/N beside it with as much. It decides with "
+        "each session (`quantlake advance`), or now with `quantlake desk decide`; its orders trade in the next session."
     )
     found = read_latch(configured.home)
     if found.state != "active":
@@ -109,10 +114,13 @@ def decide(
     rows = [_of_row(row) for row in journal_of(configured).rows(DECISIONS, done.account, done.close)]
     if _show_decisions(rows, f"Decided at {done.close:%Y-%m-%d %H:%M} UTC", as_json=as_json, as_csv=as_csv):
         return
-    print_line(
-        f"{counted(done.decisions, 'decision')}, {counted(done.orders, 'order')} sent, {done.stopped} kept back by the "
-        f"risk gate{f'. Nothing new: {done.reason}' if done.reason else ''}."
-    )
+    if done.reason:
+        print_line(f"Nothing was decided now: {done.reason}.")
+    else:
+        print_line(
+            f"{counted(done.decisions, 'decision')}, {counted(done.orders, 'order')} sent, {done.stopped} kept back by "
+            "the risk gate."
+        )
     if done.without_advice:
         print_line(f"Advice did not vote: {done.without_advice}.")
 
@@ -130,8 +138,8 @@ def explain(decision_id: DecisionId, *, as_json: AsJson = False, as_csv: AsCsv =
     if is_for_program(answer, table, as_json=as_json, as_csv=as_csv):
         return
     print_line(
-        f"{row['action']} {abs(row['quantity']):,.0f} {row['symbol']} at the close of {row['event_time']:%Y-%m-%d %H:%M} "
-        f"UTC, decided by {row['decided_by']}: {row['reason']}"
+        f"{row['action']} {abs(row['quantity']):,.0f} {row['symbol']} at the close of "
+        f"{row['event_time']:%Y-%m-%d %H:%M} UTC, decided by {row['decided_by']}: {row['reason']}"
     )
     print_line(
         f"The votes ask for {row['wanted']:+.2%} of equity, {row['target']:+.2%} is the target, 1/N would hold "
@@ -139,10 +147,8 @@ def explain(decision_id: DecisionId, *, as_json: AsJson = False, as_csv: AsCsv =
     )
     console().print(table)
     for order in found.orders:
-        print_line(
-            f"{order['event_time']:%Y-%m-%d %H:%M} UTC: {order['status']}, {order['quantity']:g} shares"
-            f"{f': {order['reason']}' if order['reason'] else ''}"
-        )
+        why = f": {order['reason']}" if order["reason"] else "."
+        print_line(f"{order['event_time']:%Y-%m-%d %H:%M} UTC: {order['status']}, {order['quantity']:g} shares{why}")
     for fill in found.fills:
         costs = sum(fill[name] for name in ("fee", "spread", "slippage", "impact"))
         print_line(f"Filled {fill['quantity']:g} at {fill['price']:g}, costs {costs:.2f}.")
@@ -258,9 +264,9 @@ def show_view(view: "DeskView") -> None:
         return
     gain, null = float(earned.result) / account.capital, float(earned.equal_weight_result) / account.capital
     print_line(
-        f"\nAccount '{account.name}' at {minute_of(equity['event_time'])}: equity {equity['equity']:,.2f} ({gain:+.2%} in "
-        f"{counted(earned.sessions, 'session')}); 1/N under the same costs {equity['equal_weight_equity']:,.2f} "
-        f"({null:+.2%}). Gross {equity['gross']:.1%}, drawdown {equity['drawdown']:.2%}."
+        f"\nAccount '{account.name}' at {minute_of(equity['event_time'])}: equity {equity['equity']:,.2f} "
+        f"({gain:+.2%} in {counted(earned.sessions, 'session')}); 1/N under the same costs "
+        f"{equity['equal_weight_equity']:,.2f} ({null:+.2%}). Gross {equity['gross']:.1%}, drawdown {equity['drawdown']:.2%}."
     )
     if view.positions:
         console().print(DataTable.of("Positions", HELD, view.positions))
@@ -271,7 +277,9 @@ def show_view(view: "DeskView") -> None:
     lines += [{"line": "1/N, costs deducted", "gain": float(earned.equal_weight_result)}]
     console().print(DataTable.of("What earned the result", EARNED, lines))
     changed = [_of_row(row) for row in view.decisions if row["action"] != "hold"]
-    print_line(f"{counted(len(view.orders), 'order')} open; {len(changed)} of {len(view.decisions)} newest decisions trade.")
+    print_line(
+        f"{counted(len(view.orders), 'order')} open; {len(changed)} of {len(view.decisions)} newest decisions trade."
+    )
     print_line(ADVICE_DISCLAIMER)
 
 

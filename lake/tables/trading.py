@@ -67,7 +67,9 @@ VOTES = TableSpec(
         SYMBOL,
         DECIDED,
         RECORDED,
-        Column("vote", REAL, "fraction", "share of equity to hold; null of a rule that had nothing to say", nullable=True),
+        Column(
+            "vote", REAL, "fraction", "share of equity to hold; null of a rule that had nothing to say", nullable=True
+        ),
         Column("confidence", REAL, "fraction", "that it is right, by its own word", minimum=0, maximum=1),
         Column("weight", REAL, "fraction", "evidence weight: what it counts", minimum=0),
         Column("expires_at", INSTANT, "UTC", "from when on it does not count"),

@@ -1,6 +1,8 @@
 """Orders, fills, books and bars as JSON texts and back: every number keeps its bits."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +19,6 @@ from lake.execution import (
     VenueState,
 )
 from serving.desk.broker import BrokerStatement
-
-_BOOK = tuple(name for name in Book.__dataclass_fields__ if name != "positions")
 
 
 def text_of(value: Any) -> str:
@@ -78,22 +78,22 @@ def venue_in(text: str) -> VenueState:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON holds it; a position is a pair, every other value an object of its fields."""
+    if isinstance(value, str | float | int | None):
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
-    if isinstance(value, Position):
-        return list(value)
-    if isinstance(value, Order | Costs | VenueState | BrokerStatement):
-        return {name: _plain(getattr(value, name)) for name in type(value).__dataclass_fields__}
-    if isinstance(value, Book):
-        positions = {symbol: _plain(held) for symbol, held in value.positions.items()}
-        return {name: getattr(value, name) for name in _BOOK} | {"positions": positions}
-    if hasattr(value, "_asdict"):
-        return {name: _plain(each) for name, each in value._asdict().items()}
     if isinstance(value, frozenset):
         return sorted(value)
-    if isinstance(value, list | tuple):
+    if isinstance(value, Position) or type(value) in {list, tuple}:
         return [_plain(each) for each in value]
-    return {key: _plain(each) for key, each in value.items()} if hasattr(value, "items") else value
+    return {name: _plain(each) for name, each in _fields(value)}
+
+
+def _fields(value: Any) -> Iterable[tuple[str, Any]]:
+    if is_dataclass(value):
+        return ((each.name, getattr(value, each.name)) for each in fields(value))
+    return value._asdict().items() if hasattr(value, "_asdict") else value.items()
 
 
 def _instant(text: str | None) -> datetime | None:

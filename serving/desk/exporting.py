@@ -75,7 +75,7 @@ def export_desk(
     journal = journal_of(configured)
     accounts = journal.accounts()
     if not accounts:
-        raise NotReadyError('No account is open, so there is nothing to export. `quantlake desk start` opens one.')
+        raise NotReadyError("No account is open, so there is nothing to export. `quantlake desk start` opens one.")
     drain_desk(lake, journal)
     folder.mkdir(parents=True, exist_ok=True)
     files = []
@@ -101,8 +101,7 @@ def export_desk(
         "until": until.isoformat(),
         "market": lake.market.name,
         "files": {
-            each.name: {"rows": each.rows, "sha256": each.digest, "table_version": each.table_version}
-            for each in files
+            each.name: {"rows": each.rows, "sha256": each.digest, "table_version": each.table_version} for each in files
         },
     }
     write_durably(folder / MANIFEST, json.dumps(manifest, indent=1))

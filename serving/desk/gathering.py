@@ -166,7 +166,9 @@ def _strategy_votes(
     rows = {(row["model_name"], row["symbol"]): row for row in made.iter_rows(named=True)}
     votes: dict[str, list[Vote]] = {}
     for strategy in inputs.pool:
-        held = positions(strategy, inputs.forecasts, bars.select("symbol", "event_time"), lake.market.delisted_after_bars)
+        held = positions(
+            strategy, inputs.forecasts, bars.select("symbol", "event_time"), lake.market.delisted_after_bars
+        )
         of_close = held.filter(pl.col("event_time") == at).select("symbol", "position")
         for symbol, target in of_close.iter_rows():
             vote = _vote_of(STRATEGY + strategy.name, target, rows.get((strategy.model, symbol)), expires)
@@ -208,5 +210,3 @@ def _advice_votes(
         found[answer.symbol] = (vote,)
     missing = [each.symbol for each in without]
     return found, f"no answered forecast to advise on: {', '.join(missing)}" if missing else ""
-
-

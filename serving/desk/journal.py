@@ -18,7 +18,7 @@ Row = dict[str, Any]
 KEPT: tuple[TableSpec, ...] = (DECISIONS, VOTES, ORDERS, FILLS, POSITIONS, EQUITY)
 """Tables whose rows begin in the journal."""
 SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, terms TEXT NOT NULL, event INTEGER NOT NULL DEFAULT 0)",
+    "CREATE TABLE IF NOT EXISTS accounts (name TEXT PRIMARY KEY, terms TEXT NOT NULL, event INTEGER DEFAULT 0)",
     (
         "CREATE TABLE IF NOT EXISTS rows (sequence INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, "
         "key TEXT NOT NULL, about TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL, "
@@ -56,7 +56,9 @@ class DeskJournal:
         if not self.path.exists():
             return []
         with self._file() as file:
-            return [DeskAccount.from_json(terms) for (terms,) in file.execute("SELECT terms FROM accounts ORDER BY name")]
+            return [
+                DeskAccount.from_json(terms) for (terms,) in file.execute("SELECT terms FROM accounts ORDER BY name")
+            ]
 
     def open_account(self, account: DeskAccount) -> None:
         """Write an account down.
@@ -69,8 +71,8 @@ class DeskJournal:
         with self._file() as file, file:
             if file.execute("SELECT 1 FROM accounts WHERE name = ?", (account.name,)).fetchone() is not None:
                 raise ConflictError(
-                    f"The account '{account.name}' is open already, and its terms never change. `quantlake desk status` "
-                    "shows it."
+                    f"The account '{account.name}' is open already, and its terms never change. `quantlake desk "
+                    "status` shows it."
                 )
             file.execute("INSERT INTO accounts (name, terms) VALUES (?, ?)", (account.name, account.to_json()))
 

@@ -97,7 +97,7 @@ def explained(configured: "Settings", decision_id: str) -> ExplainedDecision:
     """
     journal = journal_of(configured)
     row = _decision(configured, decision_id)
-    orders = [each for each in journal.rows(ORDERS, row["order_id"])] if row["order_id"] else []
+    orders = journal.rows(ORDERS, row["order_id"]) if row["order_id"] else []
     fills = journal.rows(FILLS, row["order_id"]) if row["order_id"] else []
     return ExplainedDecision(row, journal.rows(VOTES, decision_id), orders, fills)
 

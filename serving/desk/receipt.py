@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,7 +70,7 @@ def receipt_of(inputs: DecisionInputs, decision: Decision) -> tuple[str, str]:
         {
             "format": FORMAT,
             "decision_id": decision.decision_id,
-            "inputs": _plain(asdict(inputs)),
+            "inputs": _plain(inputs),
             "result": _result(decision),
             "code": running_code().model_dump(),
         }
@@ -122,14 +122,18 @@ def votes_in(content: str) -> Sequence[Mapping[str, Any]]:
 
 
 def _result(decision: Decision) -> dict[str, Any]:
-    plain: dict[str, Any] = _plain(asdict(decision) | {"action": decision.action})
-    return plain
+    plain: dict[str, Any] = _plain(decision)
+    return plain | {"action": decision.action}
 
 
 def _plain(value: Any) -> Any:
     """Return values as JSON holds them; numbers keep every bit, instants are in UTC."""
+    if isinstance(value, str | float | int | None):
+        return value
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
+    if is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from lake.execution import Book, Fill, Order, SimulatedVenue, TradedBar, VenueState
 from lake.tables import DECISIONS, EQUITY, FILLS, ORDERS
 from serving.desk.account import DeskAccount
+from serving.desk.broker import BrokerStatement
 from serving.desk.journal import DeskJournal, Row
 from serving.desk.receipt import inputs_in
 from serving.desk.session import equal_weight_orders, journal_of, recorded_bars
@@ -156,7 +157,8 @@ class _PaperBacktest:
             self._decide(row)
         if decided:
             made = [inputs_in(row["content"]) for row in decided]
-            for order in equal_weight_orders(self.account.equal_weight, made, _Statement(self.null), self.account.limits):
+            null = BrokerStatement(self.null.book, self.null.value(), dict(self.null.closes))
+            for order in equal_weight_orders(self.account.equal_weight, made, null, self.account.limits):
                 self.null.submit(order, session)
 
     def _decide(self, row: Row) -> None:
@@ -190,21 +192,6 @@ class _PaperBacktest:
             value = venue.value().equity
             if row[name] != value:
                 self.differences.append(FillDifference("equity", f"{name} of {at}", f"{row[name]!r}", f"{value!r}"))
-
-
-@dataclass(frozen=True)
-class _Statement:
-    """The account of a venue as a broker's statement."""
-
-    venue: SimulatedVenue
-
-    @property
-    def book(self) -> Book:
-        return self.venue.book
-
-    @property
-    def valuation(self) -> object:
-        return self.venue.value()
 
 
 def _as_sent(rows: Sequence[Row]) -> dict[str, Row]:

@@ -222,7 +222,7 @@ class _EventRows:
         return rows
 
     def _check(self, at: datetime, statement: BrokerStatement) -> None:
-        """Refuse a statement whose positions are not those before with the fills since: something was lost, or twice."""
+        """Refuse a statement whose positions are not those before with the fills since: one was lost, or came twice."""
         splits = {change.symbol: change.amount for change in statement.changes if change.kind == "split"}
         ended = {change.symbol for change in statement.changes if change.kind in {"delisted", "merged"}}
         symbols = {*self._held, *self._fills, *statement.book.positions}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lake import calendars
 from lake.disk import file_lock
@@ -13,7 +13,7 @@ from lake.execution import Order, TradedBar
 from lake.spec import TableSpec
 from lake.tables import DECISIONS, EQUITY, ORDERS, VOTES
 from serving.desk.account import DeskAccount
-from serving.desk.broker import Broker
+from serving.desk.broker import Broker, BrokerStatement
 from serving.desk.deciding import Decision, DeskLimits, decide
 from serving.desk.gathering import DeskMarket, inputs_of, read_market
 from serving.desk.guarding import ORDERS_A_SECOND, guard_of
@@ -22,7 +22,6 @@ from serving.desk.receipt import DecisionInputs, inputs_in, receipt_of
 from serving.desk.recording import decision_rows, order_row, rows_of_events
 from serving.desk.rules import DeskRules
 from serving.desk.simulated import SimulatedBroker
-from serving.desk.situation import DeskSituation
 from serving.desk.sqlite import BROKER_FILE, JOURNAL_FILE, LOCK_FILE
 from serving.desk.stream import BarStream
 from serving.desk.votes import Vote
@@ -139,7 +138,7 @@ class PaperDesk:
                 continue
             decided = self.journal.row(DECISIONS, row["decision_id"])
             if decided is not None and decided["event_time"] == close:
-                resent += self._send_again(decided, row)
+                resent += self._send_again(decided)
             else:
                 reason = "the desk stopped before it was sent, and its session is over"
                 self._note(row, "unsent", reason)
@@ -164,6 +163,12 @@ class PaperDesk:
     def preview(self) -> list[Decision]:
         """Return what would be decided at the newest close, with nothing written down and nothing sent."""
         statement, market = self._ready()
+        newest = calendars.last_close(self.now - self.lake.market.decided_after, self.lake.market.grid)
+        if market.close != newest:
+            raise NotReadyError(
+                f"The account stands at the close of {market.close:%Y-%m-%d %H:%M} UTC, and the newest is "
+                f"{newest:%Y-%m-%d %H:%M} UTC. `quantlake desk decide` trades the sessions between and decides."
+            )
         made = inputs_of(self.account, market, statement, read_latch(self.configured.home), self.lake.market.grid)
         return [each.decide() for each in made]
 
@@ -176,7 +181,7 @@ class PaperDesk:
             return f"the bars of {close:%Y-%m-%d %H:%M} UTC are not there yet: the account stands at {at}"
         return ""
 
-    def _ready(self) -> "tuple[Any, DeskMarket]":
+    def _ready(self) -> tuple[BrokerStatement, DeskMarket]:
         found = self.broker.statement(self.account.name)
         if found is None:
             raise NotReadyError("The account has no statement yet. `quantlake desk decide` trades its first session.")
@@ -239,7 +244,7 @@ class PaperDesk:
         self.broker.submit(order, self.now)
         return 1
 
-    def _send_again(self, decided: Row, row: Row) -> int:
+    def _send_again(self, decided: Row) -> int:
         found = self.broker.statement(self.account.name)
         order = inputs_in(decided["content"]).decide().order
         if found is None or order is None:
@@ -275,7 +280,7 @@ class PaperDesk:
 
 
 def equal_weight_orders(
-    name: str, made: Sequence[DecisionInputs], statement: Any, limits: DeskLimits
+    name: str, made: Sequence[DecisionInputs], statement: BrokerStatement, limits: DeskLimits
 ) -> list[Order]:
     """Return the orders of 1/N at a close, from the same engine with one vote and no rules."""
     orders = []
@@ -283,7 +288,7 @@ def equal_weight_orders(
     for inputs in made:
         own = inputs.book
         held = statement.book.positions.get(own.symbol)
-        book: DeskSituation = replace(
+        book = replace(
             own,
             account=name,
             held=held.quantity if held else 0.0,
@@ -315,6 +320,6 @@ def simulated_broker(lake: "Lake", configured: "Settings", now: datetime, accoun
     return broker
 
 
-def recorded_bars(lake: "Lake", configured: "Settings", account: DeskAccount) -> "list[tuple[datetime, list[TradedBar]]]":
+def recorded_bars(lake: "Lake", configured: "Settings", account: DeskAccount) -> list[tuple[datetime, list[TradedBar]]]:
     """Return the stream that the simulated broker of a home has played."""
     return simulated_broker(lake, configured, account.opened, account).recorded()

@@ -1,4 +1,4 @@
-"""The simulated broker: orders filled by `lake.execution` on a recorded stream of bars, durable in a file of its own."""
+"""The simulated broker: orders filled by `lake.execution` on a recorded stream of bars, in a file of its own."""
 
 import json
 import sqlite3

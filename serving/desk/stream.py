@@ -43,9 +43,7 @@ class BarStream:
     def __init__(self, lake: "LakeReader", now: datetime, declared_daily_value: float) -> None:
         self._lake, self._now, self._declared = lake, now, declared_daily_value
 
-    def __call__(
-        self, after: datetime, closes: Mapping[str, float]
-    ) -> Sequence[tuple[datetime, Sequence[TradedBar]]]:
+    def __call__(self, after: datetime, closes: Mapping[str, float]) -> Sequence[tuple[datetime, Sequence[TradedBar]]]:
         """Return the sessions after an instant, the oldest first, each with its bars; a session without any waits."""
         market = self._lake.market
         until = self._now - market.decided_after

@@ -65,7 +65,11 @@ def update_reconciliation(lake: "Lake", configured: "Settings", clock: "Clock") 
     fills = sum(each.fills for each in found)
     warnings = tuple(difference.sentence for each in found for difference in each.differences)
     report = Report(name, rows=fills, seconds=time.perf_counter() - started)
-    details = {"sessions": sum(each.sessions for each in found), "fills": fills, "decisions": sum(e.decisions for e in found)}
+    details = {
+        "sessions": sum(each.sessions for each in found),
+        "fills": fills,
+        "decisions": sum(e.decisions for e in found),
+    }
     report = report.with_details(warnings=warnings, **details)
     if not fills and not warnings:
         return report.with_details(reason="no order was filled yet: sessions and decisions alone were compared")

@@ -122,7 +122,9 @@ def inputs(draw: st.DrawFn) -> DecisionInputs:
     targets = draw(st.lists(st.floats(-1, 1), min_size=1, max_size=6))
     weights = {f"strategy:s{n}": draw(st.floats(0, 0.5)) for n in range(len(targets))}
     lives = st.sampled_from([timedelta(days=-1), timedelta(days=1)])
-    votes = tuple(vote(name, target, expires_at=CLOSE + draw(lives)) for name, target in zip(weights, targets, strict=True))
+    votes = tuple(
+        vote(name, target, expires_at=CLOSE + draw(lives)) for name, target in zip(weights, targets, strict=True)
+    )
     held = float(draw(st.integers(-500, 500)))
     now = replace(
         NOW,

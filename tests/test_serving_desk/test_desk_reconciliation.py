@@ -105,9 +105,11 @@ def test_a_receipt_that_was_edited_in_the_journal_is_found(ran, tmp_path):
     path = tmp_path / "desk.sqlite"
     with sqlite3.connect(journal_of(ran.settings).path) as source, sqlite3.connect(path) as copy:
         source.backup(copy)
-        copy.execute("UPDATE rows SET body = replace(body, 'strategy:ridge', 'strategy:rodge') WHERE kind = 'decisions'")
-    from serving.desk import DeskJournal, replay_receipt
+        copy.execute(
+            "UPDATE rows SET body = replace(body, 'strategy:ridge', 'strategy:rodge') WHERE kind = 'decisions'"
+        )
     from lake.tables import DECISIONS
+    from serving.desk import DeskJournal, replay_receipt
 
     row = DeskJournal(path).rows(DECISIONS)[0]
     assert replay_receipt(row["decision_id"], row["content"], row["seal"]).verdict == "altered"

@@ -157,7 +157,9 @@ def test_a_halted_desk_sends_nothing_and_says_who_halted_it(home: Home) -> None:
     assert all("quotes are wrong" in row["reason"] for row in decided)
 
 
-def test_a_halt_between_decision_and_sending_keeps_every_order_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_halt_between_decision_and_sending_keeps_every_order_back(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = desk_at(home.lake, home.settings, closes_of(home.lake)[FIRST + 2])
     whole = desk._trade_equal_weight
 

@@ -2,7 +2,7 @@
 
 from lake.clock import FixedClock
 from lake.tables import DECISIONS, EQUITY, FILLS, ORDERS, POSITIONS, VOTES
-from serving.desk import attribute, journal_of, recorded_bars, reconcile_desk, replay_receipt
+from serving.desk import attribute, journal_of, reconcile_desk, recorded_bars, replay_receipt
 from support.backtests import SYMBOLS, closes_of
 
 

@@ -6,6 +6,7 @@ from declared import (
     access,
     checks,
     dashboard,
+    desk,
     doors,
     drained,
     explanations,
@@ -56,6 +57,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *doors.MUTANTS,
     *dashboard.MUTANTS,
     *homes.MUTANTS,
+    *desk.MUTANTS,
     *terminal.MUTANTS,
     *pages.MUTANTS,
 )
