@@ -130,8 +130,8 @@ def _add(
         for vote in json.loads(row["content"])["result"]["votes"]:
             if vote["weight"] == 0 or vote["overruled_by"] == "its expiry":
                 continue
-            part = Fraction(vote["weight"]) * Fraction(vote["vote"]["target"] or 0.0)
+            part = Fraction(vote["weight"]) * Fraction(vote["target"] or 0.0)
             asked += part
-            source = vote["vote"]["source"]
+            source = vote["source"]
             lines[source] = lines.get(source, Fraction(0)) + part * gain
         lines[RULES] = lines.get(RULES, Fraction(0)) + (Fraction(row["target"]) - asked) * gain

@@ -1,7 +1,7 @@
 """The receipt of a decision: everything that it was made from and what came out, as one sealed JSON text."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -116,14 +116,20 @@ def replay_receipt(decision_id: str, content: str, seal: str) -> DecisionReplay:
     return DecisionReplay(decision_id, verdict, is_same, stored, made)
 
 
-def votes_in(content: str) -> Sequence[Mapping[str, Any]]:
-    """Return the votes of a receipt as plain values, with ``weight`` and ``overruled_by``."""
-    return [each["vote"] | each for each in json.loads(content)["result"]["votes"]]
-
-
 def _result(decision: Decision) -> dict[str, Any]:
+    """Return what was decided; of the votes, whose inputs stand above it, what became of them."""
     plain: dict[str, Any] = _plain(decision)
-    return plain | {"action": decision.action}
+    votes = [
+        {
+            "source": each.vote.source,
+            "target": each.vote.target,
+            "reason": each.vote.reason if each.vote.kind == "rule" else "",
+            "weight": each.weight,
+            "overruled_by": each.overruled_by,
+        }
+        for each in decision.votes
+    ]
+    return plain | {"action": decision.action, "votes": votes}
 
 
 def _plain(value: Any) -> Any:
