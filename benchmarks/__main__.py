@@ -23,6 +23,7 @@ TOPICS = (
     "streams",
     "retention",
     "selection",
+    "backtest",
     "drift",
     "canary",
     "shock",

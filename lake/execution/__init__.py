@@ -9,6 +9,7 @@
   what a session brought, `BookChange` what changed a book without an order
 - `simulate`: runs a function that decides at each close; `AtClose`, `TargetWeights`, `SimulatedPath`, `submit_targets`
 - `simulate_targets`: the vectorised twin for target weights; `TargetPath`
+- `optimal_schedule`, `LinearImpact`, `ExecutionSchedule`: a large order spread over time, in closed form
 
 Fill rules and costs stand in docs/execution.md.
 """
@@ -40,6 +41,7 @@ from lake.execution.orders import (
     TimeInForce,
     bracket,
 )
+from lake.execution.schedules import ExecutionSchedule, LinearImpact, optimal_schedule
 from lake.execution.simulation import AtClose, Decide, FillAt, SimulatedPath, TargetWeights, simulate, submit_targets
 from lake.execution.targets import Arithmetic, TargetPath, simulate_targets
 from lake.execution.venue import SimulatedVenue
@@ -87,4 +89,7 @@ __all__ = [  # noqa: RUF022 - in the order of the docstring
     "simulate_targets",
     "Arithmetic",
     "TargetPath",
+    "optimal_schedule",
+    "LinearImpact",
+    "ExecutionSchedule",
 ]

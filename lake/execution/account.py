@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from lake.errors import ConfigError
 from lake.execution.book import Book, Valuation
 from lake.execution.orders import Fill, Order, OrderState
 
@@ -57,6 +58,11 @@ class VenueState:
         Changes of orders so far.
     at
         Close of the last session.
+
+    Raises
+    ------
+    ConfigError
+        If a position has no last close.
     """
 
     book: Book
@@ -67,6 +73,11 @@ class VenueState:
     submitted: frozenset[str] = frozenset()
     sequence: int = 0
     at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        unpriced = sorted(set(self.book.positions) - set(self.closes))
+        if unpriced:
+            raise ConfigError(f"The account holds {', '.join(unpriced)} without a last close; give one in `closes`.")
 
 
 def why_impossible(order: Order, submitted: set[str], ended: set[str], open_orders: Mapping[str, OrderState]) -> str:

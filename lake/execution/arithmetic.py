@@ -6,7 +6,7 @@ numba compiles these functions as they stand (`lake.execution.compiling`), so th
 import math
 
 ROUNDING = 1e-9
-"""Part of a position below which a difference between what is held and what is wanted is rounding and no trade."""
+"""Part of a position, or of a trade, below which a difference is rounding: neither a trade nor a position."""
 
 
 def shares_to_target(weight: float, equity: float, price: float, held: float, lot: float) -> float:
@@ -31,6 +31,18 @@ def shares_to_target(weight: float, equity: float, price: float, held: float, lo
         target = math.trunc(target / lot + math.copysign(ROUNDING, target)) * lot
     wanted = target - held
     return 0.0 if abs(wanted) <= ROUNDING * max(abs(target), abs(held)) else wanted
+
+
+def held_after(held: float, quantity: float) -> float:
+    """Return the shares held after a trade; what is left by rounding alone is no position.
+
+    Examples
+    --------
+    >>> 0.1 + 0.2 - 0.3, held_after(0.1 + 0.2, -0.3)
+    (5.551115123125783e-17, 0.0)
+    """
+    after = held + quantity
+    return 0.0 if abs(after) <= ROUNDING * abs(quantity) else after
 
 
 def within_borrow(quantity: float, held: float, borrowable: float) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from lake.execution.arithmetic import held_after
 from lake.execution.orders import Fill
 
 
@@ -195,7 +196,7 @@ def mark(book: Book, prices: Mapping[str, float]) -> Valuation:
 
 def _traded(held: Position, quantity: float, price: float) -> tuple[Position, float]:
     """Return the position after a trade and the gain of the shares that it closed."""
-    after = held.quantity + quantity
+    after = held_after(held.quantity, quantity)
     if held.quantity * quantity >= 0:
         return Position(after, (held.quantity * held.average_cost + quantity * price) / after), 0.0
     if held.quantity * after >= 0:

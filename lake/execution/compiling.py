@@ -18,7 +18,9 @@ from filelock import FileLock
 from lake.disk import digest_of_sources
 from lake.settings import settings
 
-SOURCES = Path(__file__).parent
+FOLDER = Path(__file__).parent
+SOURCES = tuple(FOLDER / name for name in ("arithmetic.py", "compiling.py", "target_arrays.py", "target_loop.py"))
+"""Files whose functions are compiled: numba notices a change in a function's own file only."""
 PACKAGE = __package__
 _ONE_THREAD = threading.RLock()
 
@@ -26,7 +28,7 @@ _ONE_THREAD = threading.RLock()
 @cache
 def compiled_to() -> Path:
     """Folder of what the sources as they are now compile to: beside them, or in the home where they are read-only."""
-    beside, name = SOURCES / "__pycache__", f"kernels-{digest_of_sources(SOURCES.glob('*.py'))}"
+    beside, name = FOLDER / "__pycache__", f"kernels-{digest_of_sources(SOURCES)}"
     try:
         beside.mkdir(exist_ok=True)
         is_writable = os.access(beside, os.W_OK)

@@ -223,8 +223,18 @@ class OrderState(NamedTuple):
 
     def changed(self, status: OrderStatus, reason: str, sequence: int, at: datetime | None) -> "OrderState":
         """Return the state after a change that leaves the rest as it is."""
-        order, _, _, _, filled, _, *rest = self
-        return OrderState(order, status, sequence, at, filled, reason, *rest)
+        return OrderState(
+            self.order,
+            status,
+            sequence,
+            at,
+            self.filled,
+            reason,
+            self.fee_raw,
+            self.fee_charged,
+            self.mark,
+            self.is_triggered,
+        )
 
     def after_fill(self, quantity: float, fee_raw: float, fee: float) -> "OrderState":
         """Return the state after a fill of so many shares."""

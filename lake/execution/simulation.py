@@ -16,7 +16,7 @@ from lake.execution.arithmetic import shares_to_target
 from lake.execution.bars import TradedPanel
 from lake.execution.book import Book, Valuation
 from lake.execution.costs import Costs
-from lake.execution.orders import Fill, Order, OrderState, TimeInForce
+from lake.execution.orders import Fill, Order, OrderKind, OrderState, TimeInForce
 from lake.execution.venue import SimulatedVenue
 
 FillAt = Literal["open", "close"]
@@ -229,7 +229,7 @@ def submit_targets(venue: SimulatedVenue, targets: TargetWeights, time: datetime
                 venue.cancel(order_id, time, "replaced by a later target")
         wanted = shares_to_target(weight, equity, closes[symbol], venue.book.quantity(symbol), targets.lot_shares)
         if wanted != 0:
-            kind = "market" if targets.fill_at == "open" else "on_close"
+            kind: OrderKind = "market" if targets.fill_at == "open" else "on_close"
             order_id = f"target/{symbol}/{stamp}"
             order = Order(
                 order_id, venue.account, symbol, wanted, kind, time_in_force=targets.time_in_force, decided_at=time

@@ -7,7 +7,7 @@ import math
 from functools import cache
 from typing import Any
 
-from lake.execution.arithmetic import fee_of, impact_of, interest_of, shares_to_target, within_borrow
+from lake.execution.arithmetic import fee_of, held_after, impact_of, interest_of, shares_to_target, within_borrow
 from lake.execution.bars import Grid
 from lake.execution.target_arrays import (
     BORROW,
@@ -118,10 +118,10 @@ def fill_pending(t: int, s: int, market: Market, knobs: Knobs, account: Account,
     totals[SPREAD] += spread
     totals[SLIPPAGE] += slippage
     totals[IMPACT] += impact
-    account.held[s] += quantity
+    account.held[s] = held_after(account.held[s], quantity)
     paths.traded[t, s] = quantity
     paths.counts[FILLS] += 1
-    return -quantity * price - fee - spread - slippage - impact
+    return float(-quantity * price - fee - spread - slippage - impact)
 
 
 def allowed(

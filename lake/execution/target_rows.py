@@ -120,6 +120,7 @@ def _fill(
         costs[IMPACT] = float((value * strength * np.sqrt(shares)).sum())
     totals[[FEE, SPREAD, SLIPPAGE, IMPACT]] += costs
     held += quantity
+    held[np.abs(held) <= ROUNDING * shares] = 0.0
     paths.traded[t] = quantity
     paths.counts[FILLS] += np.count_nonzero(is_filled)
     return -float(quantity @ price) - sum(costs)

@@ -1,7 +1,7 @@
 """The vectorised twin of the event engine: target weights and market orders only, and as many as one likes."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from lake.execution.simulation import FillAt, check_targets
 from lake.execution.target_arrays import KINDS, Row, empty_account, empty_paths, knobs_of, market_of
 from lake.execution.target_loop import compiled_run
 from lake.execution.target_rows import run_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Arithmetic = Literal["compiled", "numpy"]
 
@@ -97,7 +100,7 @@ def simulate_targets(
         raise ConfigError(f"The weights have the shape {given.shape}, the bars {panel.close.shape}; give one per bar.")
     if np.isinf(given).any():
         raise ConfigError("A weight is infinite; give parts of the equity, or NaN to leave a symbol alone.")
-    runs = {"compiled": compiled_run, "numpy": lambda: run_rows}
+    runs: dict[str, Callable[[], Any]] = {"compiled": compiled_run, "numpy": lambda: run_rows}
     if arithmetic not in runs:
         raise UnknownNameError("arithmetic", arithmetic, runs)
     paths = empty_paths(*given.shape)

@@ -23,7 +23,7 @@ from lake.execution.orders import Fill, Order, OrderState, OrderStatus
 from lake.execution.sizing import Refusal, Shortened, fill_of, room_for
 
 
-@dataclass
+@dataclass(slots=True)
 class _SymbolSession:
     """One bar while orders are filled in it: shares taken of its volume, and orders that wait for the next bar."""
 
@@ -67,6 +67,7 @@ class SimulatedVenue:
         self._of_symbol: dict[str, dict[str, None]] = {}
         for state in start.orders:
             self._of_symbol.setdefault(state.order.symbol, {})[state.order.order_id] = None
+        self._parents = {state.order.parent_id for state in start.orders}
         self._fills: list[Fill] = []
         self._states: list[OrderState] = []
         self._changes: list[BookChange] = []
@@ -119,10 +120,13 @@ class SimulatedVenue:
         if reason:
             return self._log(OrderState(order, "refused", 0, at), "refused", reason, at)
         self._submitted.add(order.order_id)
+        status: OrderStatus = "working" if order.parent_id is None or self._open[order.parent_id].filled else "held"
         mark = self.closes.get(order.symbol) if order.kind == "trailing_stop" else None
-        status: OrderStatus = "working" if self._is_free(order) else "held"
-        state = self._log(OrderState(order, status, 0, at, mark=mark), status, "", at)
+        self._sequence += 1
+        state = OrderState(order, status, self._sequence, at, mark=mark)
+        self._states.append(state)
         self._of_symbol.setdefault(order.symbol, {})[order.order_id] = None
+        self._parents.add(order.parent_id)
         self._open[order.order_id] = state
         return state
 
@@ -168,9 +172,6 @@ class SimulatedVenue:
         self._fills, self._states, self._changes = [], [], []
         return result
 
-    def _is_free(self, order: Order) -> bool:
-        return order.parent_id is None or self._open[order.parent_id].filled != 0
-
     def _accrue(self, days: float, time: datetime | None) -> None:
         costs = self.costs
         if days == 0 or not (costs.borrow_bps_a_year or costs.margin_bps_a_year or costs.cash_bps_a_year):
@@ -204,6 +205,12 @@ class SimulatedVenue:
             return
         session = _SymbolSession(bar)
         waiting = self._of_symbol[bar.symbol]
+        if len(waiting) == 1:  # the usual case, in which no order can make another one come alive
+            (order_id,) = waiting
+            only = self._open[order_id]
+            if only.status != "held":
+                self._attempt(only, session, phase_of(only))
+            return
         for phase in PHASES:
             for order_id in tuple(waiting):
                 state = self._open.get(order_id)
@@ -275,11 +282,12 @@ class SimulatedVenue:
     def _others(self, order: Order) -> list[OrderState]:
         """Return the other open orders of the same symbol; parents and groups are of one symbol."""
         others = self._of_symbol[order.symbol]
-        if len(others) <= (order.order_id in others):
-            return []
         return [self._open[order_id] for order_id in others if order_id != order.order_id]
 
     def _children(self, order: Order) -> list[OrderState]:
+        """Return the open orders that wait for a fill of this one, or did."""
+        if order.order_id not in self._parents:
+            return []
         return [other for other in self._others(order) if other.order.parent_id == order.order_id]
 
     def _shorten_group(self, order: Order, shares: float, *, is_over: bool, time: datetime | None) -> None:
