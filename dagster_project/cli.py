@@ -31,6 +31,7 @@ from dagster_project.commands import (
     models,
     predict,
     quality,
+    recommend,
     replay,
     setting_list,
     sources,
@@ -220,6 +221,7 @@ def lab() -> None:
 
 
 app.command()(predict.predict)
+app.command()(recommend.recommend)
 app.command()(explain.explain)
 app.command()(words.words)
 app.command()(sql.sql)

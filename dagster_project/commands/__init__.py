@@ -1,9 +1,9 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
-`update` times it. `predict`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`, `drift`,
-`features`, `backtest`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `backup`, `keys`, `audit`,
-`setting_list` and `user_data` are commands over plain functions.
+`update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`,
+`drift`, `features`, `backtest`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `paper_desk`,
+`backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
 """
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "plan",
     "predict",
     "quality",
+    "recommend",
     "replay",
     "results",
     "roster",

@@ -16,9 +16,9 @@
 from serving.advice.advising import Advice, advise
 from serving.advice.answering import AdviceReasons, Occasion, answer_in, answer_of, row_of
 from serving.advice.asked import AdviceQuestion, AdvisedForecast, BookContext
-from serving.advice.flips import flip_because, smallest_flip
+from serving.advice.flips import Flip, flip_because, smallest_flip
 from serving.advice.gate import UNKNOWN_GATE, AdviceGate, GateReading, SwitchGate
-from serving.advice.gathering import horizon_for, range_of, record_of, usable_range
+from serving.advice.gathering import horizon_for, range_of, record_of, records_of, usable_range
 from serving.advice.limits import TOLERANCES, AdviceCosts, AdviceLimits, limits_of, paper_costs
 from serving.advice.offline import Unadvised, advice_for
 from serving.advice.reliability import CallBucket, CallRecord, bucket_of, buckets_of, calibration_error
@@ -36,6 +36,7 @@ __all__ = [
     "BookContext",
     "CallBucket",
     "CallRecord",
+    "Flip",
     "GateReading",
     "Occasion",
     "SwitchGate",
@@ -53,6 +54,7 @@ __all__ = [
     "paper_costs",
     "range_of",
     "record_of",
+    "records_of",
     "row_of",
     "smallest_flip",
     "usable_range",

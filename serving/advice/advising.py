@@ -7,7 +7,7 @@ from serving.advice import sizing
 from serving.advice.sizing import SizeBound
 
 if TYPE_CHECKING:
-    from serving.advice.asked import AdviceQuestion, AdvisedForecast
+    from serving.advice.asked import AdviceQuestion
 
 Action = Literal["buy", "hold", "sell"]
 Reason = Literal[
@@ -61,7 +61,7 @@ class Advice:
     stop_loss
         Price of the stop of what would be held; None where nothing would be.
     loss_at_stop
-        Loss of what would be held from the price now to the stop, with the cost of a round trip.
+        Loss of what would be held from the price now to a sale at the stop, with slippage and the cost of a round trip.
     loss_budget
         What it has to stay within; None without equity.
     deviation_per_year
@@ -131,7 +131,7 @@ def advise(asked: "AdviceQuestion") -> Advice:
     >>> found.action, found.quantity, found.bound_by
     ('buy', 200.0, 'largest_position')
     >>> print(f"{found.stop_loss:.2f} {found.loss_at_stop:.2f} of {found.loss_budget:.2f}")
-    98.00 440.00 of 500.00
+    98.00 460.00 of 500.00
     """
     sizes = _sizes_of(asked)
     action, reason, target, bounds, bound_by = _decide(asked, sizes)
@@ -148,7 +148,7 @@ def _sizes_of(asked: "AdviceQuestion") -> _Sizes:
     )
     bounds: list[SizeBound] = []
     if book.equity is not None and forecast.reference_price is not None:
-        lost = (distance + asked.costs.round_trip) * forecast.reference_price
+        lost = _lost_at_stop(asked, distance) * forecast.reference_price
         bounds = sizing.risk_bounds(book.equity, forecast.reference_price, per_year, lost, asked.limits)
     return _Sizes(expected, per_year, sizing.whole_kelly(expected, deviation), distance, tuple(bounds))
 
@@ -227,7 +227,7 @@ def _told(
 ) -> Advice:
     forecast, book = asked.forecast, asked.book
     price = forecast.reference_price
-    stop, loss = _stop_of(forecast, target, sizes.distance, asked.costs.round_trip)
+    stop, loss = _stop_of(asked, target, sizes.distance)
     most = min((bound.shares for bound in sizes.bounds), default=None)
     return Advice(
         action=action,
@@ -248,13 +248,16 @@ def _told(
     )
 
 
-def _stop_of(
-    forecast: "AdvisedForecast", target: float | None, distance: float, round_trip: float
-) -> tuple[float | None, float | None]:
+def _lost_at_stop(asked: "AdviceQuestion", distance: float) -> float:
+    """Return what a sale at the stop loses from the price now, slippage and costs included, as a fraction of it."""
+    return distance * (1.0 + asked.limits.stop_slippage) + asked.costs.round_trip
+
+
+def _stop_of(asked: "AdviceQuestion", target: float | None, distance: float) -> tuple[float | None, float | None]:
     """Return stop and loss of what would be held; a position whose size is not known has a stop and no loss."""
-    price = forecast.reference_price
+    price = asked.forecast.reference_price
     if price is None or target == 0:
         return None, None
     sign = -1.0 if target is not None and target < 0 else 1.0
-    loss = None if target is None else abs(target) * price * (distance + round_trip)
+    loss = None if target is None else abs(target) * price * _lost_at_stop(asked, distance)
     return price * (1.0 - sign * distance), loss

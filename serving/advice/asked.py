@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from serving.advice.gate import UNKNOWN_GATE, GateReading
 from serving.advice.limits import AdviceCosts, AdviceLimits
 from serving.advice.reliability import CallRecord
 from serving.forecasts import direction_of
+
+if TYPE_CHECKING:
+    from serving.api import Direction
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class AdvisedForecast:
     bars_per_year: int = 252
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> "Direction":
         """Sign of the median: ``up``, ``down`` or ``flat``."""
         return direction_of(self.p50)
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from feature_repo.catalog import FEATURES_TECHNICAL
 from lake.market import Market
-from serving.advice.reliability import LEAST_OUTCOMES, CallRecord, bucket_of, buckets_of
+from serving.advice.reliability import LEAST_OUTCOMES, CallBucket, CallRecord, Source, bucket_of, buckets_of
 from serving.history import KnownTables, calls_of, overlap_of, wilson
 
 ATR = "atr_relative"
@@ -12,8 +12,8 @@ ATR = "atr_relative"
 TIME_HORIZONS = ("short", "medium", "long")
 
 
-def record_of(tables: KnownTables, horizon: int, at: datetime, stated: float) -> CallRecord:
-    """Return what came of earlier calls with the stated probability of one that is asked about.
+def records_of(tables: KnownTables, horizon: int, at: datetime) -> tuple[CallRecord, ...]:
+    """Return what came of earlier calls, by bucket of the stated probability (`reliability.EDGES`).
 
     Parameters
     ----------
@@ -21,23 +21,27 @@ def record_of(tables: KnownTables, horizon: int, at: datetime, stated: float) ->
         As the tables count it.
     at
         Only outcomes that were known then count.
-    stated
-        Probability of the asked call, 0.5 to 1.
 
     Returns
     -------
-    CallRecord
-        Its interval is Wilson's (1927, JASA 22) at 90 %, over closes that do not overlap.
+    tuple
+        One record for each bucket. Its interval is Wilson's (1927, JASA 22) at 90 %, over closes that do not overlap.
     """
-    calls = calls_of(tables, horizon, at)
+    calls, overlap = calls_of(tables, horizon, at), overlap_of(tables.market, horizon)
     rows = calls.rows
-    bucket = buckets_of(rows["stated"].to_numpy(), rows["is_hit"].to_numpy(), rows["event_time"].to_numpy())[
-        bucket_of(stated)
-    ]
+    buckets = buckets_of(rows["stated"].to_numpy(), rows["is_hit"].to_numpy(), rows["event_time"].to_numpy())
+    return tuple(_record(calls.source, bucket, overlap) for bucket in buckets)
+
+
+def record_of(tables: KnownTables, horizon: int, at: datetime, stated: float) -> CallRecord:
+    """Return the record of `records_of` that a stated probability, 0.5 to 1, belongs to."""
+    return records_of(tables, horizon, at)[bucket_of(stated)]
+
+
+def _record(source: Source, bucket: CallBucket, overlap: int) -> CallRecord:
     if bucket.outcomes < LEAST_OUTCOMES or bucket.came_true is None:
-        return CallRecord(calls.source, bucket, None)
-    independent = bucket.sessions / overlap_of(tables.market, horizon)
-    return CallRecord(calls.source, bucket, wilson(bucket.came_true, independent))
+        return CallRecord(source, bucket, None)
+    return CallRecord(source, bucket, wilson(bucket.came_true, bucket.sessions / overlap))
 
 
 def range_of(tables: KnownTables, symbol: str, at: datetime) -> float | None:

@@ -24,6 +24,8 @@ class AdviceLimits:
         Share of the whole Kelly size that is taken.
     stop_atr_multiple
         Least distance of the stop, in average true ranges of 14 bars.
+    stop_slippage
+        How much farther than the stop a sale at it is reckoned to fill, as a share of the stop's distance.
     lot_shares
         Shares that are traded together.
     """
@@ -33,6 +35,7 @@ class AdviceLimits:
     largest_position: float
     kelly_fraction: float = 0.5
     stop_atr_multiple: float = 2.0
+    stop_slippage: float = 0.05
     lot_shares: float = 1.0
 
     def __post_init__(self) -> None:
@@ -45,10 +48,10 @@ class AdviceLimits:
             self.stop_atr_multiple,
             self.lot_shares,
         )
-        if min(values) <= 0 or self.kelly_fraction > 1:
+        if min(values) <= 0 or self.kelly_fraction > 1 or self.stop_slippage < 0:
             raise ConfigError(
-                f"Limits of advice are {self}. Each is above 0, and kelly_fraction at most 1: more than the whole "
-                "Kelly size loses growth and adds risk."
+                f"Limits of advice are {self}. Each is above 0, stop_slippage at least 0, and kelly_fraction at most "
+                "1: more than the whole Kelly size loses growth and adds risk."
             )
 
 

@@ -12,7 +12,7 @@ from lake.tables import CALIBRATIONS, FORECASTS
 from serving import api
 from serving.advice.advising import advise
 from serving.advice.answering import AdviceReasons, Occasion, answer_of
-from serving.advice.asked import AdvisedForecast, AdviceQuestion, BookContext
+from serving.advice.asked import AdviceQuestion, AdvisedForecast, BookContext
 from serving.advice.gate import SwitchGate
 from serving.advice.gathering import range_of, record_of
 from serving.advice.limits import limits_of, paper_costs

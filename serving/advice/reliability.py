@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def bucket_of(probability: float) -> int:
 
 
 def buckets_of(
-    stated: "npt.NDArray[np.float64]", hits: "npt.NDArray[np.bool_]", sessions: "Sequence[object]"
+    stated: "npt.NDArray[np.float64]", hits: "npt.NDArray[np.bool_]", sessions: "npt.NDArray[Any]"
 ) -> list[CallBucket]:
     """Sort calls into buckets.
 
@@ -105,7 +105,6 @@ def buckets_of(
         One bucket for each range, empty ones included.
     """
     places = np.minimum(np.searchsorted(EDGES, stated, side="right") - 1, len(EDGES) - 2)
-    closes = np.asarray(sessions)
     found = []
     for place, (low, high) in enumerate(itertools.pairwise(EDGES)):
         mine = places == place
@@ -113,7 +112,7 @@ def buckets_of(
         is_enough = count >= LEAST_OUTCOMES
         said = float(stated[mine].mean()) if is_enough else None
         true = float(hits[mine].mean()) if is_enough else None
-        found.append(CallBucket(low, high, count, len(np.unique(closes[mine])), said, true))
+        found.append(CallBucket(low, high, count, len(np.unique(sessions[mine])), said, true))
     return found
 
 

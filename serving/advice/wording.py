@@ -120,7 +120,7 @@ def _stop_sentences(advice: "Advice") -> list[str]:
 
 def _shares(advice: "Advice") -> str:
     least = min(advice.bounds, key=lambda bound: bound.shares)
-    return f"at most {least.shares:,.0f} shares"
+    return f"at most {least.shares:,.1f} shares"
 
 
 def _percent(share: float) -> str:

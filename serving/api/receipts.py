@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from serving.api.advice import LoggedRecommendation
 from serving.api.base import (
     CURRENCY,
     HORIZON_MINUTES,
@@ -162,4 +163,7 @@ class ReceiptAnswer(Answer):
     code: CodeRead | None
     seal: Seal
     explanations: list[LoggedExplanation] = Field(default=[], description="the oldest first")
+    recommendations: list[LoggedRecommendation] = Field(
+        default=[], description="that rest on it, without the books that they were for, the oldest first"
+    )
     not_known: list[str] = Field(description="what was never written down, or cannot be read any more, in words")

@@ -1,5 +1,7 @@
 """Questions of the client about recommendations."""
 
+from typing import Any
+
 from serving import api
 from serving.client.connection import Connection, how_far, part
 
@@ -40,10 +42,10 @@ class AdviceCalls(Connection):
         RefusedError
             For every other refusal.
         """
-        context = {"current_position": position, "equity": equity, "risk_tolerance": risk_tolerance}
-        context |= {"time_horizon": time_horizon}
+        context: dict[str, Any] = {"current_position": position, "equity": equity, "risk_tolerance": risk_tolerance}
+        context["time_horizon"] = time_horizon
         named = horizon_sessions is not None or horizon_minutes is not None
-        body = {"symbol": symbol, "portfolio_context": context}
+        body: dict[str, Any] = {"symbol": symbol, "portfolio_context": context}
         body |= how_far(horizon_sessions, horizon_minutes) if named else {}
         return self._typed(api.RecommendAnswer, "POST", "/recommend", json=body)
 

@@ -1,6 +1,6 @@
 """Calls: probabilities that were stated for a direction, beside whether it came, as known at an instant."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -14,6 +14,7 @@ from serving.history.replayed_bands import MADE_OF, REALISED, replayed_of
 MOST_REPLAYED = 100
 """Symbols whose replays are counted: enough for a record, and read in about a second. Of more they are spread evenly
 over the names in order."""
+EVER = datetime(9_999, 1, 1, tzinfo=UTC)
 CALLS = pl.Schema({"event_time": pl.Datetime("us", "UTC"), "stated": pl.Float64(), "is_hit": pl.Boolean()})
 
 
@@ -67,16 +68,23 @@ def _advised(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
 
 def _replayed(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
     """What the blend would have stated at the closes of the walk-forward, for some of the symbols."""
-    symbols = _spread(tables, horizon)
-    bands = replayed_of(tables, symbols, horizon, at).filter(pl.col("p50") != 0) if symbols else None
-    if bands is None or bands.is_empty():
+    symbols = tuple(_spread(tables, horizon))
+    if not symbols:
         return pl.DataFrame(schema=CALLS)
-    made = bands.select("p10", "p50", "p90", "trust").iter_rows()
-    stated = [confidence(p10, p50, p90, trust=trust) for p10, p50, p90, trust in made]
+    made = tables.kept(("replayed calls", horizon, symbols), MADE_OF, lambda: _stated(tables, horizon, symbols))
+    return made.filter(was_known(at)).drop("known_time")
+
+
+def _stated(tables: KnownTables, horizon: int, symbols: tuple[str, ...]) -> pl.DataFrame:
+    """Return `CALLS` of every close, whenever its outcome was known, which ``known_time`` says."""
+    bands = replayed_of(tables, symbols, horizon, EVER).filter(pl.col("p50") != 0)
+    said = bands.select("p10", "p50", "p90", "trust").iter_rows()
+    stated = [confidence(p10, p50, p90, trust=trust) for p10, p50, p90, trust in said]
     return bands.select(
         "event_time",
         pl.Series("stated", stated, dtype=pl.Float64()),
         (pl.col(REALISED).sign() == pl.col("p50").sign()).alias("is_hit"),
+        "known_time",
     )
 
 

@@ -19,6 +19,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/s/{symbol}", "read"),
     Rule("GET", "/s/{symbol}/why", "predict"),
     Rule("GET", "/s/{symbol}/words", "predict"),
+    Rule("GET", "/s/{symbol}/advice", "read"),
+    Rule("POST", "/s/{symbol}/advice", "predict"),
     Rule("GET", "/jobs/{job_id}", "read"),
     Rule("POST", "/jobs/{job_id}/cancel", "predict"),
     Rule("GET", "/receipts/{prediction_id}", "read"),

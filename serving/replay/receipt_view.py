@@ -11,10 +11,12 @@ from feature_repo.targets import FORECAST_V2, FloatArray, WindowSpec
 from lake.errors import LogError, ModelError, UnknownNameError
 from lake.knowledge import known_bases
 from lake.tables import BARS, BLEND_WEIGHTS, MODEL_WINDOWS, REGIMES, SELECTIONS, STRATEGY_ASSIGNMENTS
+from serving.api import LoggedRecommendation
 from serving.api import receipts as api
 from serving.engines import Bundle
 from serving.explanation_log import explanations_of
 from serving.forecasts import PRICED
+from serving.recommendation_log import recommendations_about
 from serving.replay.as_of_tables import UNREADABLE, AsOfTables, UnreadableTablesError
 from serving.replay.cases import Case, cases
 from serving.replay.inputs import find_window, known_time
@@ -94,6 +96,7 @@ class _ReceiptView:
                 is_intact=not self.case.findings if is_sealed else None, altered=list(map(str, self.case.findings))
             ),
             explanations=self._explanations(),
+            recommendations=self._recommendations(),
             not_known=self.not_known,
             **values,
         )
@@ -109,6 +112,15 @@ class _ReceiptView:
             api.LoggedExplanation(values=json.loads(row["values"]), **{name: row[name] for name in same})
             for row in found
         ]
+
+    def _recommendations(self) -> list[LoggedRecommendation]:
+        try:
+            found = recommendations_about(self.lake, self.configured, self.case.forecast_id)
+        except (LogError, *UNREADABLE) as error:
+            self.not_known.append(f"recommendations that rest on it: {error}")
+            return []
+        names = LoggedRecommendation.model_fields.keys()
+        return [LoggedRecommendation(**{name: row[name] for name in names}) for row in found]
 
     def _vector(self) -> api.FeatureVector:
         row, known = self.case.row, known_time(self.case)

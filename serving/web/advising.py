@@ -23,6 +23,7 @@ from serving.advice import (
     limits_of,
     paper_costs,
     record_of,
+    records_of,
     row_of,
     smallest_flip,
     usable_range,
@@ -35,6 +36,9 @@ from serving.web.explaining import explanations_of
 
 if TYPE_CHECKING:
     from starlette.datastructures import State
+
+    from serving.advice import Flip
+    from serving.api.explanations import FeatureSweep
 
 REASONS_SECONDS = 1.5
 """Longest that an answer waits for contributions and the change that flips it; it is given without them then."""
@@ -128,8 +132,13 @@ async def _reasons(state: "State", question: AdviceQuestion) -> AdviceReasons:
     except (QuantlakeError, TimeoutError) as error:
         return AdviceReasons(parts, no_flip_because=_why(error))
     sweeps = WHAT_IF.answered.validate_json(text).sweeps
-    flip = await to_thread.run_sync(smallest_flip, question, sweeps)
+    flip = await to_thread.run_sync(_flip, state, question, sweeps)
     return AdviceReasons(parts, flip=flip, no_flip_because="" if flip else flip_because(None))
+
+
+def _flip(state: "State", question: AdviceQuestion, sweeps: "list[FeatureSweep]") -> "Flip | None":
+    records = records_of(state.history, question.forecast.horizon_bars, state.predictor.clock.now())
+    return smallest_flip(question, sweeps, records)
 
 
 def _why(error: BaseException) -> str:

@@ -35,6 +35,7 @@ from support.waiting import until
 BODIES = {
     "/predict": {"symbol": "AAPL", "horizon_sessions": 1},
     "/predict/batch": {"symbols": ["AAPL"], "horizon_sessions": 1},
+    "/recommend": {"symbol": "AAPL", "portfolio_context": {"current_position": 0, "risk_tolerance": "low"}},
     "/explain/prediction": {"prediction_id": "0" * 32},
     "/explain/counterfactual": {"prediction_id": "0" * 32, "sweep": {"features": ["rsi_14"]}},
     "/models/benchmark": {"seconds": 0.01, "windows": 1},
@@ -50,6 +51,7 @@ BODIES = {
 """What would be answered with 200 if it got through."""
 PARAMETERS = {
     "prediction_id": "0" * 32,
+    "recommendation_id": "0" * 32,
     "symbol": "AAPL",
     "slug": "unauthenticated",
     "source": "no-source",

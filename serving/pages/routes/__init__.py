@@ -5,6 +5,7 @@ from typing import Any
 
 from serving.pages.routes import (
     about,
+    advice,
     appearance,
     backtests,
     explanations,
@@ -37,6 +38,8 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/s/{symbol}", symbol.show),
     ("GET", "/s/{symbol}/why", explanations.show),
     ("GET", "/s/{symbol}/words", words.show),
+    ("GET", "/s/{symbol}/advice", advice.show),
+    ("POST", "/s/{symbol}/advice", advice.ask),
     ("GET", "/jobs/{job_id}", jobs.show),
     ("POST", "/jobs/{job_id}/cancel", jobs.cancel),
     ("GET", "/receipts/{prediction_id}", receipts.show),

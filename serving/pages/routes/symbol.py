@@ -9,6 +9,7 @@ from lake.horizon_ends import bars_spanned, horizon_ends
 from lake.membership import universe_at
 from serving import history
 from serving.pages import formats
+from serving.pages.routes.advice import TOLERANCES
 from serving.pages.routes.frame import Visit
 from serving.pages.routes.newest_forecast import newest_forecast
 from serving.pages.routes.watch_list import own_symbols
@@ -53,6 +54,7 @@ def show(request: "Request") -> "Response":
         accuracy=panel_of(partial(_accuracy, visit, symbol, record)),
         came=panel_of(partial(_came, visit, symbol, model)),
         outcomes=_outcomes(visit, symbol, model, record),
+        tolerances=TOLERANCES,
         is_followed=panel_of(lambda: symbol in own_symbols(visit)),
         features=panel_of(lambda: views.feature_panel(history.features_of(tables, symbol, at))),
     )

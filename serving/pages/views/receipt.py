@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from serving.api import CalibrationAnswer
+from serving.api import CalibrationAnswer, LoggedRecommendation
 from serving.api.receipts import LoggedExplanation, ReceiptAnswer
 from serving.pages import formats
 from serving.pages.views.bands import ShownBand, return_band
@@ -34,8 +34,8 @@ class ReceiptView:
         Rows of three tables.
     correction, blend
         What the calibration did to the band of this horizon, and what each model counted in it; rows of two tables.
-    explanations
-        What was said about it; rows of a table.
+    explanations, recommendations
+        What was said about it, and what was advised on it; rows of two tables.
     inputs
         Of each feature the values of the last sessions that the models read; empty where they are not known.
     not_known
@@ -58,6 +58,7 @@ class ReceiptView:
     blend: tuple[tuple[str, ...], ...]
     code: tuple[ReceiptFact, ...]
     explanations: tuple[tuple[str, ...], ...]
+    recommendations: tuple[tuple[str, ...], ...]
     inputs: tuple[tuple[str, ...], ...]
     not_known: tuple[str, ...]
 
@@ -110,6 +111,7 @@ def receipt_view(receipt: ReceiptAnswer, record: CalibrationAnswer, horizon: int
         blend=_of_horizon(receipt.blend, ("models", "weights"), horizon),
         code=_code(receipt),
         explanations=tuple(_explanation(each) for each in receipt.explanations),
+        recommendations=tuple(_recommendation(each) for each in receipt.recommendations),
         inputs=_inputs(receipt),
         not_known=tuple(receipt.not_known),
     )
@@ -168,6 +170,17 @@ def _code(receipt: ReceiptAnswer) -> tuple[ReceiptFact, ...]:
         ReceiptFact("sources", code.sources[:SHOWN_DIGEST], code.sources),
         ReceiptFact("Python, NumPy, ONNX Runtime", f"{code.python}, {code.numpy}, {code.onnxruntime}"),
         ReceiptFact("processor", code.processor),
+    )
+
+
+def _recommendation(each: LoggedRecommendation) -> tuple[str, ...]:
+    return (
+        formats.instant(each.made_at),
+        each.action,
+        formats.words(each.reason),
+        formats.percent(each.confidence),
+        each.gate_state,
+        each.recommendation_id,
     )
 
 

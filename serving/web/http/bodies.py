@@ -14,6 +14,10 @@ TRIAL = {"model": "lstm", "version": "4", "share": 0.2}
 BODIES: dict[str, dict[str, Any]] = {
     f"{PUBLIC}/predict": {"symbol": "AAPL", "horizon_sessions": 1},
     f"{PUBLIC}/predict/batch": {"symbols": ["AAPL", "IBM"], "horizon_sessions": 1},
+    f"{PUBLIC}/recommend": {
+        "symbol": "AAPL",
+        "portfolio_context": {"current_position": 100, "equity": 100_000, "risk_tolerance": "moderate"},
+    },
     f"{PUBLIC}/watchlist": {"symbols": ["AAPL", "IBM"]},
     f"{PUBLIC}/watchlist/changes": {"add": ["KO"], "remove": ["IBM"]},
     f"{PUBLIC}/explain/prediction": {"prediction_id": ID, "quantile": "width"},

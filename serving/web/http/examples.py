@@ -82,6 +82,17 @@ QUESTIONS: tuple[ExampleRequest, ...] = (
         {},
         {"prediction_id": LAST_ID, "changes": {"volatility_garch": {"by": 0.05}}},
     ),
+    ExampleRequest(
+        "what to do about it",
+        "POST",
+        f"{PUBLIC}/recommend",
+        {},
+        {
+            "symbol": "AAPL",
+            "horizon_sessions": 5,
+            "portfolio_context": {"current_position": 100, "equity": 100_000, "risk_tolerance": "moderate"},
+        },
+    ),
     ExampleRequest("symbols", "GET", f"{PUBLIC}/symbols", {}),
     ExampleRequest("declared features", "GET", f"{PUBLIC}/features/schema", {}),
     ExampleRequest("features now", "GET", f"{PUBLIC}/features/latest/{{symbol}}", ONE),

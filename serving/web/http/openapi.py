@@ -41,6 +41,8 @@ FURTHER: dict[str, tuple[int, ...]] = {
     "/api/v1/internal/models/shadow": (404, 409),
     "/api/v1/public/predict": (404, 409),
     "/api/v1/public/predict/batch": (404, 409),
+    "/api/v1/public/recommend": (404, 409),
+    "/api/v1/public/recommendations": (404, 422),
     "/api/v1/public/watchlist": (404,),
     "/api/v1/public/watchlist/changes": (404,),
     "/api/v1/public/explain/features": (404, 409, 422),

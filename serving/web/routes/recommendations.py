@@ -8,13 +8,13 @@ from fastapi import FastAPI, Query, Request, Response
 from lake.errors import UnknownNameError
 from serving import api
 from serving.advice import answer_in, horizon_for
-from serving.history import instant_as_of, read_moment
 from serving.predict import Batcher, Question, bars_ahead
 from serving.recommendation_log import asker_of, recommendation_of, recommendations_asked_with
 from serving.web.advising import recommended
 from serving.web.asked_names import told
+from serving.web.history_questions import AsOfQuery, HistoryQuestion
 from serving.web.routes.forecasts import JSON, PREFIX, asked_names_of
-from serving.web.routes.lookups import asked_symbol, is_identifier
+from serving.web.routes.lookups import is_identifier
 
 if TYPE_CHECKING:
     from starlette.datastructures import State
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 MOST_LISTED = 100
 """Recommendations that one answer lists: the newest."""
+
+
+class RecommendationsQuery(AsOfQuery):
+    """Which recommendations are listed."""
+
+    symbol: api.Symbol
 
 
 def add_routes(app: FastAPI) -> None:
@@ -52,14 +58,10 @@ def add_routes(app: FastAPI) -> None:
         return Response(text, media_type=JSON)
 
     @app.get(f"{PREFIX}/recommendations", response_model=api.RecommendationsAnswer, tags=["recommendations"])
-    async def listing(
-        request: Request,
-        symbol: Annotated[api.Symbol, Query(examples=["AAPL"])],
-        as_of: Annotated[str | None, Query(description="day or instant; none made later is listed")] = None,
-    ) -> Response:
+    def listing(asked: Annotated[RecommendationsQuery, Query()], request: Request) -> Response:
         """List recommendations of a symbol that were asked for with the key of the request, the newest first."""
-        found = await to_thread.run_sync(_listed, request, symbol, as_of)
-        return Response(found.model_dump_json(), media_type=JSON)
+        one = HistoryQuestion(request.app, asked.symbol, asked)
+        return Response(told(_listed(request, one).model_dump_json(), one.name), media_type=JSON)
 
 
 def _horizon(state: "State", body: api.RecommendRequest) -> int:
@@ -97,14 +99,9 @@ def _may_read(configured: "Settings", caller: "Caller", recommendation_id: str) 
     return caller.may("operator") or asker_of(configured, recommendation_id) == caller.key_id
 
 
-def _listed(request: Request, symbol: str, as_of: str | None) -> api.RecommendationsAnswer:
-    state = request.app.state
-    asked = asked_symbol(request, symbol)
-    predictor = state.predictor
-    at = instant_as_of(predictor.market, None if as_of is None else read_moment(as_of), predictor.clock.now())
-    rows = recommendations_asked_with(state.history.reader, predictor.logged.configured, _key_of(request))
-    mine = [row for row in rows if row["symbol"] == asked.symbol and row["known_time"] <= at]
+def _listed(request: Request, one: HistoryQuestion) -> api.RecommendationsAnswer:
+    configured = request.app.state.predictor.logged.configured
+    rows = recommendations_asked_with(one.tables.reader, configured, _key_of(request))
+    mine = [row for row in rows if row["symbol"] == one.symbol and row["known_time"] <= one.at]
     newest = [answer_in(row) for row in reversed(mine[-MOST_LISTED:])]
-    return api.RecommendationsAnswer(
-        symbol=asked.symbol, asked=api.AskedName.of(asked), as_of=at, recommendations=newest
-    )
+    return api.RecommendationsAnswer(symbol=one.symbol, as_of=one.at, recommendations=newest)

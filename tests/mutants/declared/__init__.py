@@ -4,6 +4,7 @@ from mutant import Mutant
 
 from declared import (
     access,
+    advice,
     checks,
     dashboard,
     desk,
@@ -50,6 +51,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *forecasts.MUTANTS,
     *history.MUTANTS,
     *drained.MUTANTS,
+    *advice.MUTANTS,
     *explanations.MUTANTS,
     *importance.MUTANTS,
     *narratives.MUTANTS,
