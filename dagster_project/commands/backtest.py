@@ -121,8 +121,8 @@ def _show(found: "BacktestRecord") -> None:
 
     row, report = found.row, found.report
     print_line(
-        f"\nBack-test {found.backtest_id}: {row['strategy']} ({row['held']}), {counted(row['sessions'], 'session')} from "
-        f"{row['first_session']:%Y-%m-%d} to {row['event_time']:%Y-%m-%d}, {counted(row['symbols'], 'symbol')}, "
+        f"\nBack-test {found.backtest_id}: {row['strategy']} ({row['held']}), {counted(row['sessions'], 'session')} "
+        f"from {row['first_session']:%Y-%m-%d} to {row['event_time']:%Y-%m-%d}, {counted(row['symbols'], 'symbol')}, "
         f"{row['delisted']} of them delisted, capital {row['capital']:,.0f}.\n"
     )
     for table in (_accounts(report), _costs(report), _folds(report), _capacity(report)):

@@ -27,6 +27,7 @@ BACKTESTS = TableSpec(
         BACKTEST_ID,
         Column("event_time", INSTANT, "UTC", "last session that was traded"),
         Column("known_time", INSTANT, "UTC", "market time at which it was run"),
+        Column("ran_at", INSTANT, "UTC", "wall-clock time at which it was run"),
         Column("strategy", TEXT, "", "name in the strategy file"),
         Column("held", TEXT, "", "what the strategy holds, in a phrase"),
         Column("strategy_file", TEXT, "", "every value of the strategy file, as JSON"),
@@ -63,7 +64,11 @@ BACKTESTS = TableSpec(
         Column("holdout_openings", COUNT, "", "looks at these sessions so far, this one among them", minimum=1),
         Column("shuffles", COUNT, "", "null twins that traded on shuffled forecasts", minimum=0),
         Column(
-            "shuffles_ahead", COUNT, "", "null twins with at least its net Sharpe ratio; null without twins", nullable=True
+            "shuffles_ahead",
+            COUNT,
+            "",
+            "null twins with at least its net Sharpe ratio; null without twins",
+            nullable=True,
         ),
         Column(
             "capacity",

@@ -6,7 +6,16 @@ A decision rests on the best of several scores, so every one of them is counted 
 from lake.spec import INSTANT, Column, TableSpec
 from lake.tables.columns import COUNT, FLAG, REAL, RECOMPUTED, TEXT
 
-TRIAL_KINDS = ("search", "walk_forward", "seed_choice", "strategy", "selection", "challenger", "backtest", "backtest_fold")
+TRIAL_KINDS = (
+    "search",
+    "walk_forward",
+    "seed_choice",
+    "strategy",
+    "selection",
+    "challenger",
+    "backtest",
+    "backtest_fold",
+)
 """How a configuration came to a score."""
 
 TRIAL_ID = Column("trial_id", TEXT, "", "SHA-256 of family, kind, subject, parameters, seed, data and code")

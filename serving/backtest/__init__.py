@@ -5,6 +5,7 @@
 - `folds`: stretches of sessions after all that the models learnt from
 - `accounts`, `capacity`: targets through `lake.execution`, with costs, at one size of equity and at several
 - `evidence`: rows of the trial ledger, written before a score is shown, and what they leave of it
+- `prepared`: a strategy file with all that it is run on; `contents`: what its report holds
 - `running`, `run_backtest`: from a strategy file to rows of `backtests`; `updating`: the selected strategy, daily
 - `report`, `reading`: the report with its nulls, and stored ones; `latest_backtest`
 - `picture`: equity and costs as a PNG

@@ -19,12 +19,12 @@ from lake.execution import (
     TargetWeights,
     TradedPanel,
     simulate,
+    simulate_targets,
     traded_panel,
 )
 from lake.tables import BACKTEST_FILLS
 from serving.backtest.prices import BarPanel, FloatArray
-from serving.strategies import drawdown_of, sharpe_of
-from serving.strategies.ratios import volatility_of
+from serving.strategies import drawdown_of, sharpe_of, volatility_of
 
 COST_KINDS = ("fee", "spread", "slippage", "impact", "borrow", "interest", "haircut")
 """Kinds of cost, in the order of the waterfall. Interest is what was paid less what was received; the haircut is what
@@ -106,7 +106,9 @@ class AccountFigures:
     exposure: float
 
 
-def figures_of(path: AccountPath, cash: AccountPath, places: Sequence[int] | None = None, grid: str = VENUE) -> AccountFigures:
+def figures_of(
+    path: AccountPath, cash: AccountPath, places: Sequence[int] | None = None, grid: str = VENUE
+) -> AccountFigures:
     """Return the figures of an account over some sessions.
 
     Parameters
@@ -178,6 +180,14 @@ def run_account(
     )
 
 
+def net_returns_of(
+    market: TradedPanel, targets: FloatArray, costs: Costs, capital: float, trade_at: FillAt
+) -> FloatArray:
+    """Return the net returns that `run_account` has, from the compiled twin of its engine and without fills."""
+    equity = simulate_targets(market, targets, costs, cash=capital, fill_at=trade_at).equity
+    return equity[1:] / equity[:-1] - 1
+
+
 def traded_market(panel: BarPanel, declared_daily_value: float | None = None) -> TradedPanel:
     """Return the bars of a back-test as the engine takes them.
 
@@ -219,7 +229,7 @@ def _weights(row: FloatArray, symbols: Sequence[str]) -> dict[str, float]:
 
 def _paid_by_session(path: SimulatedPath, sessions: int, costs: Costs) -> FloatArray:
     """Costs of each session in money, interest that was received deducted ``[session]``."""
-    place = {at: number for number, at in enumerate(path.times)}
+    place = _places(path)
     paid, haircuts, last = np.zeros(sessions), 0.0, sessions - 1
     for fill in path.fills:
         paid[place[fill.bar_time]] += fill.cost
@@ -237,18 +247,24 @@ def _paid_by_session(path: SimulatedPath, sessions: int, costs: Costs) -> FloatA
     return paid
 
 
+def _places(path: SimulatedPath) -> dict[datetime | None, int]:
+    """Place of each session by its close."""
+    return {at: number for number, at in enumerate(path.times)}
+
+
 def _traded(path: SimulatedPath) -> FloatArray:
     """Value traded in each session over the equity at the close before ``[session]``."""
-    place = {at: number for number, at in enumerate(path.times)}
+    place = _places(path)
     value = np.zeros(len(path.times))
     for fill in path.fills:
         value[place[fill.bar_time]] += abs(fill.quantity) * fill.price
     before = np.concatenate([path.equity[:1], path.equity[:-1]])
-    return value / before
+    traded: FloatArray = value / before
+    return traded
 
 
 def _fills(path: SimulatedPath) -> pl.DataFrame:
-    before = {at: earlier for earlier, at in pairwise(path.times)}
+    before: dict[datetime | None, datetime] = {at: earlier for earlier, at in pairwise(path.times)}
     rows = [
         (
             fill.fill_id, fill.bar_time, fill.symbol, before.get(fill.bar_time), fill.quantity, fill.price,

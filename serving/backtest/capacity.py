@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 EQUITY_FIGURES = Callable[[float], tuple[float | None, float | None]]
 """From equity to the net Sharpe ratios of the strategy and of 1/N."""
@@ -58,12 +59,14 @@ def capacity_curve(sizes: Sequence[float], figures: EQUITY_FIGURES) -> CapacityC
         return CapacityCurve(
             points, None, f"1/N has the higher net Sharpe ratio already at an equity of {excess[0][0]:,.0f}."
         )
-    for (smaller, above), (larger, below) in zip(excess, excess[1:], strict=False):
+    for (smaller, above), (larger, below) in pairwise(excess):
         if below <= 0:
             part = above / (above - below)
             crossing = math.exp(math.log(smaller) + part * (math.log(larger) - math.log(smaller)))
             remark = f"Above an equity of {crossing:,.0f} the strategy has no higher net Sharpe ratio than 1/N."
             return CapacityCurve(points, crossing, remark)
     return CapacityCurve(
-        points, None, f"The strategy has the higher net Sharpe ratio up to an equity of {excess[-1][0]:,.0f}, the largest."
+        points,
+        None,
+        f"The strategy has the higher net Sharpe ratio up to an equity of {excess[-1][0]:,.0f}, the largest.",
     )

@@ -1,4 +1,4 @@
-"""Evidence of a back-test: its rows in the trial ledger, written before its score is returned, and what they leave of it.
+"""Evidence of a back-test: its rows in the trial ledger, written before its score is seen, and what they leave of it.
 
 A back-test is a trial of one question, which strategy to run on the market, and each of its folds is a trial of the
 same question about the sessions of the fold. 1/N is a candidate too and is recorded as one; naive and shuffled twins
@@ -70,7 +70,10 @@ def excess_gains(path: AccountPath, cash: AccountPath, places: Sequence[int]) ->
     """Return the gain of an account above cash at each of some sessions: ``event_time``, ``gain``."""
     excess = path.net - cash.net
     return pl.DataFrame(
-        {"event_time": [path.sessions[place] for place in places], "gain": [float(excess[place - 1]) for place in places]},
+        {
+            "event_time": [path.sessions[place] for place in places],
+            "gain": [float(excess[place - 1]) for place in places],
+        },
         schema={"event_time": TRIAL_GAINS.schema["event_time"], "gain": pl.Float64},
     )
 

@@ -106,8 +106,8 @@ def first_session(
         if not is_embargoed(at, newest.get(at), plan, calendar):
             return at
     raise NotReadyError(
-        f"All {len(closes)} closes with forecasts lie within the embargo of {plan.embargo_sessions} sessions after what "
-        "the models learnt from. Let more sessions close, or declare a shorter embargo under `folds`."
+        f"All {len(closes)} closes with forecasts lie within the embargo of {plan.embargo_sessions} sessions after "
+        "what the models learnt from. Let more sessions close, or declare a shorter embargo under `folds`."
     )
 
 
@@ -145,7 +145,9 @@ def folds_of(
         If there are fewer sessions than two.
     """
     if len(sessions) < 2:  # noqa: PLR2004 - one to decide, one to earn
-        raise NotReadyError(f"There are {len(sessions)} sessions to score, expected 2 at least. Let more sessions close.")
+        raise NotReadyError(
+            f"There are {len(sessions)} sessions to score, expected 2 at least. Let more sessions close."
+        )
     starts = list(range(1, len(sessions), plan.sessions))
     if len(starts) > 1 and len(sessions) - starts[-1] < plan.sessions // 2:
         starts.pop()

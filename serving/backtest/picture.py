@@ -44,8 +44,8 @@ def draw_backtest(record: BacktestRecord, curves: pl.DataFrame, path: Path) -> P
     left.legend(loc="upper left", fontsize="small")
     dsr = "none" if row["dsr"] is None else f"{row['dsr']:.2f}"
     left.set_xlabel(
-        f"deflated Sharpe ratio {dsr} given {row['trials']} trials; sessions looked at {row['holdout_openings']} times\n"
-        f"{report['shuffles']['remark']}"
+        f"deflated Sharpe ratio {dsr} given {row['trials']} trials; sessions looked at {row['holdout_openings']} times"
+        f"\n{report['shuffles']['remark']}"
     )
     places = np.arange(len(COST_KINDS))
     for offset, name, label in ((-0.2, STRATEGY, "strategy"), (0.2, EQUAL_WEIGHT, "1/N")):

@@ -111,8 +111,8 @@ def bar_panel(
     own = rows.filter(pl.col("symbol").is_in(list(symbols)))
     if sessions.len() < 2 or own.is_empty():  # noqa: PLR2004 - one to decide, one to trade
         raise NotReadyError(
-            f"There are {sessions.len()} sessions with bars from {first:%Y-%m-%d} on, expected 2 at least: one to decide "
-            "and one to trade. Take in more bars with `quantlake update`."
+            f"There are {sessions.len()} sessions with bars from {first:%Y-%m-%d} on, expected 2 at least: one to "
+            "decide and one to trade. Take in more bars with `quantlake update`."
         )
     is_traded = own.group_by("symbol").agg(
         (pl.col("close_traded").is_not_null().all() & (pl.col("price_basis") != "adjusted_close_only").all()).alias("t")
@@ -125,11 +125,13 @@ def bar_panel(
         pl.col("close").alias("adjusted"),
     )
     every = rows["event_time"].unique().sort()
-    grid = _matrices(scaled, ("open", "high", "low", "close", "volume", "adjusted"), every, symbols)
+    grid = matrices(scaled, ("open", "high", "low", "close", "volume", "adjusted"), every, symbols)
     start = int(every.search_sorted(sessions[0]))
     volatility = _volatility(grid["adjusted"])
     within = {name: grid[name][start:] for name in ("open", "high", "low", "close", "volume")}
-    ratio, dividend = _happened(actions.filter(pl.col("symbol").is_in(list(traded))), sessions, symbols, within["close"])
+    ratio, dividend = _happened(
+        actions.filter(pl.col("symbol").is_in(list(traded))), sessions, symbols, within["close"]
+    )
     return BarPanel(
         symbols=symbols,
         sessions=tuple(sessions.to_list()),
@@ -142,10 +144,10 @@ def bar_panel(
     )
 
 
-def _matrices(
+def matrices(
     rows: pl.DataFrame, names: Sequence[str], sessions: pl.Series, symbols: tuple[str, ...]
 ) -> dict[str, FloatArray]:
-    """Columns as arrays ``[session, symbol]``, NaN where there is no row."""
+    """Return columns as arrays ``[session, symbol]``, NaN where there is no row."""
     places = rows.select(
         pl.col("event_time").replace_strict(sessions, pl.int_range(sessions.len(), eager=True), return_dtype=pl.Int64),
         pl.col("symbol").replace_strict(list(symbols), list(range(len(symbols))), return_dtype=pl.Int64),
@@ -176,7 +178,7 @@ def _volatility(adjusted: FloatArray) -> FloatArray:
 def _happened(
     actions: pl.DataFrame, sessions: pl.Series, symbols: tuple[str, ...], close: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Split ratios and dividends ``[session, symbol]``; what falls on a session without a bar happens at the next bar."""
+    """Split ratios and dividends ``[session, symbol]``; what falls on a session without a bar happens at the next."""
     ratio, dividend = np.ones(close.shape), np.zeros(close.shape)
     has_bar = np.isfinite(close)
     ordered = actions.filter(pl.col("event_time") >= sessions[0]).sort("event_time")

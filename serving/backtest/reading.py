@@ -66,7 +66,8 @@ def list_backtests(lake: LakeReader, as_of: datetime) -> list[BacktestRecord]:
     """Return every back-test that was known at an instant, the newest first; none where none was run."""
     if not lake.exists(BACKTESTS):
         return []
-    rows = lake.read_as_of(BACKTESTS, as_of).sort("known_time", "event_time", "backtest_id", descending=[True, True, False])
+    rows = lake.read_as_of(BACKTESTS, as_of)
+    rows = rows.sort("known_time", "ran_at", "backtest_id", descending=True)
     return [record_of(row) for row in rows.iter_rows(named=True)]
 
 

@@ -52,7 +52,9 @@ def require_nulls(report: Mapping[str, Any]) -> None:
                     f"The report of a back-test lacks {', '.join(lacking)} of '{name}' in {where}. No figure of a "
                     "strategy is shown without 1/N and naive beside it; run the back-test again."
                 )
-    paid, of_equal = (sum(report["accounts"][name]["costs"][kind] for kind in TRADING_COSTS) for name in BACKTEST_ACCOUNTS[:2])
+    paid, of_equal = (
+        sum(report["accounts"][name]["costs"][kind] for kind in TRADING_COSTS) for name in BACKTEST_ACCOUNTS[:2]
+    )
     if paid > 0 and of_equal <= 0 and report["accounts"][EQUAL_WEIGHT]["turnover"] > 0:
         raise SchemaError(
             "The report of a back-test has 1/N trade for nothing while the strategy pays: both must be run under the "

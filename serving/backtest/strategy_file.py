@@ -127,7 +127,9 @@ def parse_strategy(values: Any, *, where: str = "The strategy file") -> Strategy
         If there is an unknown key, the message naming the known ones, or a value that breaks a rule.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"{where} must hold keys and values, e.g. 'name: mine' and 'pool: ridge'. See docs/backtest.md.")
+        raise ConfigError(
+            f"{where} must hold keys and values, e.g. 'name: mine' and 'pool: ridge'. See docs/backtest.md."
+        )
     try:
         return StrategyFile.model_validate(values)
     except ValidationError as error:

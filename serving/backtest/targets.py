@@ -1,4 +1,4 @@
-"""Targets of a strategy and of its nulls: shares of equity per session and symbol, from what was known at each close."""
+"""Targets of a strategy and of its nulls: shares of equity by session and symbol, of what was known at each close."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,15 +11,22 @@ from lake.clock import Clock
 from lake.errors import ConfigError, NotReadyError, UnknownNameError
 from lake.horizons import Horizon
 from lake.market import Market
-from lake.store import LakeReader
+from lake.store import Lake, LakeReader
 from lake.tables import FORECASTS, REGIMES, SELECTIONS, STRATEGY_RETURNS
-from serving.backtest.prices import BarPanel, FloatArray
+from serving.backtest.prices import BarPanel, FloatArray, matrices
 from serving.backtest.strategy_file import SELECTED, StrategyFile
 from serving.forecasts import QUANTILES
 from serving.outcomes import first_replays
-from serving.strategies import FORECAST_HORIZON, STRATEGIES, at_equal_volatility, positions, strategy_named
-from serving.strategies.paper import paper_returns_of
-from serving.strategies.pool import Sizing, StrategySpec
+from serving.strategies import (
+    FORECAST_HORIZON,
+    STRATEGIES,
+    Sizing,
+    StrategySpec,
+    at_equal_volatility,
+    paper_returns_of,
+    positions,
+    strategy_named,
+)
 
 KEY = ("symbol", "event_time")
 LEAST_SHIFT = 21
@@ -48,7 +55,7 @@ class TargetInputs:
     weights: pl.DataFrame | None = None
 
 
-def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInputs:
+def read_inputs(lake: Lake, clock: Clock, file: StrategyFile) -> TargetInputs:
     """Return what the targets of a strategy are made from.
 
     A forecast counts if it was known when its session was decided: one that was made later, with what is known now, is
@@ -66,7 +73,7 @@ def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInp
     replays = replays.filter(pl.col("known_time") <= pl.col("event_time") + market.decided_after)
     if replays.is_empty():
         raise NotReadyError(
-            f"There are no replayed forecasts to back-test on yet. They are made with the first run: `{market.first_run}`."
+            f"There are no replayed forecasts to back-test on yet. The first run makes them: `{market.first_run}`."
         )
     if file.members:
         return _of_members(replays, file, market)
@@ -76,8 +83,10 @@ def read_inputs(lake: LakeReader, clock: Clock, file: StrategyFile) -> TargetInp
     have = set(of_horizon["model_name"].unique())
     if file.pool == SELECTED:
         pool = tuple(strategy for strategy in pool if strategy.model in have)
-        return TargetInputs(of_horizon, pool, origins_of(of_horizon), weights_in_force(lake, clock, of_horizon["event_time"].unique()))
-    _require_models([strategy.model for strategy in pool], have, FORECAST_HORIZON)
+        return TargetInputs(
+            of_horizon, pool, origins_of(of_horizon), weights_in_force(lake, clock, of_horizon["event_time"].unique())
+        )
+    _require_models([strategy.model for strategy in pool], have, FORECAST_HORIZON, market)
     return TargetInputs(of_horizon, pool, origins_of(of_horizon))
 
 
@@ -92,7 +101,7 @@ def _of_members(replays: pl.DataFrame, file: StrategyFile, market: Market) -> Ta
     bars = horizon_bars(file.horizon, market)
     read = replays.filter(pl.col("horizon_sessions") == bars)
     members = {model: weight for model, weight in file.members.items() if weight > 0}
-    _require_models(list(members), set(read["model_name"].unique()), bars)
+    _require_models(list(members), set(read["model_name"].unique()), bars, market)
     strategy = StrategySpec(
         "members", "members", Sizing("band", file.sizing.scale, file.sizing.half_life_sessions), file.described
     )
@@ -105,10 +114,12 @@ def origins_of(forecasts: pl.DataFrame) -> pl.DataFrame:
     return forecasts.select("event_time", "model_name", "model_version", "model_digest").unique().sort(pl.all())
 
 
-def _require_models(wanted: Sequence[str], have: set[str], bars: int) -> None:
-    for model in wanted:
-        if model not in have:
-            raise UnknownNameError(f"model with replayed forecasts over {bars} bars", model, sorted(have))
+def _require_models(wanted: Sequence[str], have: set[str], bars: int, market: Market) -> None:
+    if lacking := sorted(set(wanted) - have):
+        raise NotReadyError(
+            f"There are no replayed forecasts of {', '.join(lacking)} over {market.horizon_of(bars)}; there are those "
+            f"of {', '.join(sorted(have)) or 'no model'}. Name one of these, or put the model in service first."
+        )
 
 
 def horizon_bars(horizon: str, market: Market) -> int:
@@ -158,7 +169,7 @@ def weights_in_force(lake: LakeReader, clock: Clock, closes: pl.Series) -> pl.Da
     """Return how much each strategy counted at each close: weights by regime, times the scale to equal volatility.
 
     Decisions count from when they were known. Before the first one, and in a regime that none is about, all strategies
-    count alike.
+    count alike; one that a decision does not name, because it came later, has no weight.
 
     Returns
     -------
@@ -198,10 +209,10 @@ def weights_in_force(lake: LakeReader, clock: Clock, closes: pl.Series) -> pl.Da
         strategy="backward",
         check_sortedness=False,
     )
-    equal = 1.0 / len(declared.strategies)
-    return found.select(
-        "event_time", "strategy", (pl.col("weight").fill_null(equal) * pl.col("scale")).alias("weight")
-    ).sort("event_time", "strategy")
+    is_decided = pl.col("weight").is_not_null().any().over("event_time")
+    absent = pl.when(is_decided).then(0.0).otherwise(1.0 / len(declared.strategies))
+    weight = (pl.coalesce("weight", absent) * pl.col("scale")).alias("weight")
+    return found.select("event_time", "strategy", weight).sort("event_time", "strategy")
 
 
 def _decided(lake: LakeReader, now: datetime) -> pl.DataFrame:
@@ -242,10 +253,11 @@ def strategy_targets(file: StrategyFile, inputs: TargetInputs, panel: BarPanel, 
     if file.equal_weight:
         return equal_weight_targets(file, panel)
     held = np.zeros(panel.close.shape)
-    quoted = _quoted(panel)
+    quoted, closes = _quoted(panel), pl.Series(panel.sessions, dtype=FORECASTS.schema["event_time"])
     for strategy in inputs.pool:
         own = inputs.forecasts.filter(pl.col("symbol").is_in(list(panel.symbols)))
-        position = _matrix(positions(strategy, own, quoted, delisted_after), "position", panel)
+        taken = positions(strategy, own, quoted, delisted_after).filter(pl.col("event_time").is_in(closes.implode()))
+        position = matrices(taken, ("position",), closes, panel.symbols)["position"]
         held += np.nan_to_num(position) * _weights(inputs, strategy, panel)
     return _on_schedule(np.where(panel.has_bar, held, np.nan), file)
 
@@ -301,14 +313,3 @@ def _quoted(panel: BarPanel) -> pl.DataFrame:
     session, symbol = np.nonzero(panel.has_bar)
     closes = pl.Series("event_time", panel.sessions, dtype=FORECASTS.schema["event_time"])
     return pl.DataFrame({"symbol": np.array(panel.symbols)[symbol], "event_time": closes[session]})
-
-
-def _matrix(rows: pl.DataFrame, name: str, panel: BarPanel) -> FloatArray:
-    """Values as an array ``[session, symbol]``, NaN where there is no row."""
-    session_of = {at: place for place, at in enumerate(panel.sessions)}
-    symbol_of = {symbol: place for place, symbol in enumerate(panel.symbols)}
-    values = np.full(panel.close.shape, np.nan)
-    for symbol, at, value in rows.select(*KEY, name).iter_rows():
-        if at in session_of and symbol in symbol_of:
-            values[session_of[at], symbol_of[symbol]] = value
-    return values

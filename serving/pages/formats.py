@@ -39,6 +39,17 @@ def points(value: float | None, digits: int = 1) -> str:
     return UNKNOWN if value is None else f"{_sign(100 * value, digits)} pp"
 
 
+def difference(value: float, digits: int = 1) -> str:
+    """Return a number with its sign, a true minus, and thousands set apart; what rounds to zero has none.
+
+    Examples
+    --------
+    >>> difference(-1234.5), difference(0.04), difference(7, 0)
+    ('−1,234.5', '0.0', '+7')
+    """
+    return _sign(value, digits)
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Return a number with so many significant digits; thousands are set apart.
 
@@ -124,7 +135,7 @@ def count(value: int, one: str, many: str = "") -> str:
 
 
 def _sign(value: float, digits: int) -> str:
-    text = f"{abs(value):.{digits}f}"
-    if float(text) == 0:
+    text = f"{abs(value):,.{digits}f}"
+    if not text.strip("0."):
         return text
     return f"{'−' if value < 0 else '+'}{text}"

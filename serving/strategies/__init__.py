@@ -12,17 +12,19 @@
 from serving.strategies.assignments import update_assignments
 from serving.strategies.equal_volatility import at_equal_volatility
 from serving.strategies.halts import absences, settled_returns
-from serving.strategies.paper import PaperReturns
+from serving.strategies.paper import PaperReturns, paper_returns_of
 from serving.strategies.pool import (
     COST_BPS,
     FORECAST_HORIZON,
     STRATEGIES,
     STRATEGY_NAMES,
+    Sizing,
+    StrategySpec,
     net_returns,
     positions,
     strategy_named,
 )
-from serving.strategies.ratios import drawdown_of, sharpe_of
+from serving.strategies.ratios import drawdown_of, sharpe_of, volatility_of
 from serving.strategies.reviews import update_selections
 from serving.strategies.scored import strategy_trials
 from serving.strategies.selection import (
@@ -44,11 +46,14 @@ __all__ = [
     "PaperReturns",
     "Selection",
     "SelectionRule",
+    "Sizing",
+    "StrategySpec",
     "absences",
     "at_equal_volatility",
     "confidence_in",
     "drawdown_of",
     "net_returns",
+    "paper_returns_of",
     "positions",
     "select",
     "settled_returns",
@@ -57,4 +62,5 @@ __all__ = [
     "strategy_trials",
     "update_assignments",
     "update_selections",
+    "volatility_of",
 ]

@@ -29,6 +29,7 @@ EVERY_PAGE = (
     "/models",
     "/models/ridge",
     "/strategies",
+    "/backtests",
     "/operations",
     "/settings",
     "/about",

@@ -32,7 +32,7 @@ from serving.backtest import (
     require_nulls,
     run_backtest,
 )
-from serving.backtest.running import prepare
+from serving.backtest.prepared import prepare
 from support.backtests import NO_COSTS, SYMBOLS, made_market, small_file
 
 CLOCK = FixedClock(DEMO_START)
@@ -148,8 +148,9 @@ def test_what_is_known_of_the_next_close_cannot_be_earned_by_who_decides_at_this
     for ahead in (1, 2):
         world = made_market(Lake(lake.root / str(ahead)), ahead=ahead, noise=0.0)
         test = prepare(world, settings.models, CLOCK, small_file(costs=NO_COSTS, sizing={"half_life_sessions": 0.01}))
-        net = test.run("strategy").net
-        found[ahead] = net.mean() / net.std() * 252**0.5
+        ratio = test.sharpe("strategy")
+        assert ratio is not None
+        found[ahead] = ratio
     assert abs(found[1]) < 4, "about three standard errors of half a year"
     assert found[2] > 8
 
@@ -161,9 +162,9 @@ def test_the_same_back_test_is_not_run_again_and_looks_at_nothing_again(lake: La
     said: list[str] = []
     again = run_backtest(lake, settings, CLOCK, small_file(), said.append)
     assert again.row == first.row
-    assert lake.versions([BACKTESTS, BACKTEST_SESSIONS, BACKTEST_FILLS, TRIAL_LEDGER, TRIAL_GAINS, HOLDOUT_OPENINGS]) == (
-        before
-    )
+    assert lake.versions(
+        [BACKTESTS, BACKTEST_SESSIONS, BACKTEST_FILLS, TRIAL_LEDGER, TRIAL_GAINS, HOLDOUT_OPENINGS]
+    ) == (before)
     assert "not run again" in said[-1]
 
 
@@ -176,6 +177,9 @@ def test_each_further_strategy_is_one_more_trial_and_one_more_look(lake: Lake, s
     assert second.row["pbo"] is not None
     assert second.row["pbo_low"] <= second.row["pbo_high"]
     assert first.report["shuffles"]["ahead"] is None
+    newest = latest_backtest(lake, DEMO_START)
+    assert newest is not None
+    assert newest.backtest_id == second.backtest_id, "of one market time the one that was run last"
 
 
 def test_a_forecast_that_was_made_later_is_no_forecast(lake: Lake, settings: Settings) -> None:

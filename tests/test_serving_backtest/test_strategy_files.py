@@ -50,6 +50,8 @@ def test_a_file_of_ones_own_is_read_and_one_that_is_not_there_lists_the_examples
 
 def test_what_decides_the_returns_is_a_trial_and_the_name_is_not() -> None:
     first = parse_strategy({"name": "a", "pool": "ridge"})
-    assert first.scored_parameters() == parse_strategy({"name": "b", "pool": "ridge", "shuffles": 0}).scored_parameters()
+    assert (
+        first.scored_parameters() == parse_strategy({"name": "b", "pool": "ridge", "shuffles": 0}).scored_parameters()
+    )
     dearer = parse_strategy({"name": "a", "pool": "ridge", "costs": {"fee_bps": 2}})
     assert first.scored_parameters() != dearer.scored_parameters()

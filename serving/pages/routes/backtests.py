@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from lake.calendars import count_closes
 from serving import backtest
 from serving.pages.routes.frame import Visit
 from serving.pages.views.backtests import backtest_lines, backtest_view
@@ -25,4 +26,6 @@ def show(request: "Request") -> "Response":
     found = backtest.backtest_named(lake, at, request.path_params["backtest_id"])
     equity = backtest.equity_of(lake, at, found.backtest_id)
     fills = backtest.fills_of(lake, at, found.backtest_id)
-    return visit.page("backtest.html", f"Back-test {found.row['strategy']}", shown=backtest_view(found, equity, fills))
+    later = count_closes(found.row["event_time"], at, visit.dashboard.market.grid)
+    shown = backtest_view(found, equity, fills, later)
+    return visit.page("backtest.html", f"Back-test {found.row['strategy']}", shown=shown)

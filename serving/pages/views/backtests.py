@@ -54,6 +54,8 @@ class BacktestView:
     ----------
     summary
         What was run on what, in a sentence.
+    stale
+        How far the market has gone on since; empty where it has not.
     accounts, folds, capacity, fills, sessions
         Lines of tables, as they are printed.
     waterfall
@@ -69,6 +71,7 @@ class BacktestView:
     backtest_id: str
     strategy: str
     summary: str
+    stale: str
     accounts: tuple[tuple[str, ...], ...]
     waterfall: tuple[CostStep, ...]
     folds: tuple[tuple[str, ...], ...]
@@ -105,13 +108,15 @@ def backtest_lines(records: "Sequence[BacktestRecord]") -> tuple[BacktestLine, .
     )
 
 
-def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.DataFrame) -> BacktestView:
+def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.DataFrame, later: int = 0) -> BacktestView:
     """Return the page of one back-test.
 
     Parameters
     ----------
     equity, fills
         Its rows of `backtest_sessions` and, the newest first, of `backtest_fills`.
+    later
+        Sessions that have closed since its last one.
     """
     row, report = record.row, record.report
     curves = _curves(equity)
@@ -122,6 +127,12 @@ def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.Data
             f"{row['held']}: {formats.count(row['sessions'], 'session')} from {formats.day(row['first_session'])} to "
             f"{formats.day(row['event_time'])}, {formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them "
             f"delisted, capital {row['capital']:,.0f}"
+        ),
+        stale=(
+            f"It ends at the close of {formats.day(row['event_time'])}, and {formats.count(later, 'session')} closed "
+            "since. Run it again for those: `quantlake backtest run`."
+            if later
+            else ""
         ),
         accounts=tuple(_account(name, report["accounts"][name]) for name in TITLES),
         waterfall=_waterfall(report["accounts"]),
@@ -175,15 +186,15 @@ def _waterfall(accounts: Mapping[str, Any]) -> tuple[CostStep, ...]:
     steps += [("net", own["net_return"], equal["net_return"])]
     largest = max((abs(value) for _, *values in steps for value in values), default=0.0) or 1.0
     return tuple(
-        CostStep(name, _basis_points(first), abs(first) / largest, _basis_points(second), abs(second) / largest)
+        CostStep(
+            name,
+            formats.difference(BASIS_POINTS * first),
+            abs(first) / largest,
+            formats.difference(BASIS_POINTS * second),
+            abs(second) / largest,
+        )
         for name, first, second in steps
     )
-
-
-def _basis_points(value: float) -> str:
-    text = f"{abs(BASIS_POINTS * value):,.1f}"
-    sign = "" if not float(text.replace(",", "")) else "−" if value < 0 else "+"
-    return f"{sign}{text}"
 
 
 def _fold(fold: Mapping[str, Any]) -> tuple[str, ...]:
@@ -232,7 +243,7 @@ def _fill(fill: Mapping[str, Any]) -> tuple[str, ...]:
         fill["symbol"],
         formats.day(fill["event_time"]),
         formats.day(fill["decided_at"]),
-        f"{fill['quantity']:+,.0f}".replace("-", "−"),
+        formats.difference(fill["quantity"], 0),
         formats.price(fill["price"]),
         formats.price(costs),
     )

@@ -5,6 +5,7 @@ from mutant import Mutant
 from declared import (
     access,
     advice,
+    backtests,
     checks,
     dashboard,
     desk,
@@ -57,6 +58,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *narratives.MUTANTS,
     *feedback.MUTANTS,
     *sessions.MUTANTS,
+    *backtests.MUTANTS,
     *access.MUTANTS,
     *doors.MUTANTS,
     *dashboard.MUTANTS,
