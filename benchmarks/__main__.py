@@ -29,6 +29,7 @@ TOPICS = (
     "shock",
     "history",
     "pages",
+    "risk",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`, or several."""
 

@@ -14,6 +14,7 @@ import typer
 from rich.text import Text
 
 from dagster_project.commands import (
+    alerts,
     audit,
     backtest,
     backup,
@@ -33,6 +34,7 @@ from dagster_project.commands import (
     quality,
     recommend,
     replay,
+    risk,
     setting_list,
     sources,
     sql,
@@ -245,6 +247,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(desk.app, name="desk")
+app.add_typer(risk.app, name="risk")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(user_data.app, name="user-data")
 
 

@@ -172,6 +172,20 @@ class Settings(BaseSettings):
     llm_model: str = Field(default="", description="name of that model, as its server knows it")
     llm_key: SecretStr | None = Field(default=None, description="key of that server")
     llm_timeout_s: float = Field(default=20, gt=0, le=600, description="longest wait for its answer, in seconds")
+    alert_smtp_url: SecretStr | None = Field(
+        default=None,
+        description="mail server that takes alerts: smtp://user:password@host:587, by STARTTLS, or smtps://...:465",
+    )
+    alert_email_to: str = Field(default="", description="who gets alerts by e-mail, with commas between")
+    alert_email_from: str = Field(default="", description="sender of those e-mails; the first recipient when empty")
+    alert_slack_url: SecretStr | None = Field(
+        default=None, description="incoming web hook of Slack, Mattermost or the like that gets alerts as text"
+    )
+    alert_webhook_url: SecretStr | None = Field(default=None, description="address that gets alerts as JSON by POST")
+    alert_webhook_key: SecretStr | None = Field(default=None, description="bearer token for that address")
+    alert_repeat_minutes: float = Field(
+        default=60, gt=0, le=10_080, description="minutes after which an alert that nobody acknowledged is sent again"
+    )
     embedder: Path | Literal["off"] | None = Field(
         default=None,
         description="folder with model.onnx and tokenizer.json of an embedder of one's own, or off: documents are "

@@ -90,6 +90,14 @@ def backtests(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_backtests(platform.lake, platform.settings, platform.clock))
 
 
+@dg.asset(group_name=GROUP, deps=[strategy_assignments], kinds={"numpy"})
+def risk_figures(platform: Platform) -> dg.MaterializeResult:
+    """How much of each risk limit the paper portfolio uses, for the dashboard and the metrics."""
+    from serving.risk import update_risk_figures
+
+    return materialized(update_risk_figures(platform.lake, platform.settings, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=["features_technical", "labels", "evaluations"], kinds={"polars", "delta"})
 def documents(platform: Platform) -> dg.MaterializeResult:
     """Notes that written explanations may quote: features, models, and what followed large moves of each symbol."""

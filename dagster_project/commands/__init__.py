@@ -3,11 +3,12 @@
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`,
 `drift`, `features`, `backtest`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `paper_desk`,
-`backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
+`alerts`, `risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
 """
 
 __all__ = [
     "advance",
+    "alerts",
     "audit",
     "backtest",
     "backup",
@@ -32,6 +33,7 @@ __all__ = [
     "recommend",
     "replay",
     "results",
+    "risk",
     "roster",
     "run",
     "setting_list",

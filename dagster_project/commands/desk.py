@@ -18,7 +18,7 @@ from dagster_project.commands.shell import (
 
 if TYPE_CHECKING:
     from lake.settings import Settings
-    from serving.risk import SwitchReading
+    from serving.risk import SwitchReading, SwitchState
 
 app = typer.Typer(help="The trading desk: who may trade now, and accounts on paper.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def halt(
     from serving.risk import Scope, restrict
 
     configured, concerned = settings(), Scope.parse(scope)
-    state = "reducing" if is_reducing else "halted"
+    state: SwitchState = "reducing" if is_reducing else "halted"
     found = restrict(configured.home, state, by=who(), reason=reason, scope=concerned)
     _say(found)
     _settle(configured)

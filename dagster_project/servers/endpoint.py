@@ -1,4 +1,4 @@
-"""Runs the forecast endpoint, and the process that follows the model registry, until Ctrl-C."""
+"""Runs the forecast endpoint, and the processes that follow the registry and deliver alerts, until Ctrl-C."""
 
 import json
 import shlex
@@ -7,7 +7,7 @@ import subprocess
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 READY_SECONDS = 10
 FOLLOWERS = 6
-"""How often the process that follows the registry is started at most while the service runs."""
+"""How often a process beside the service, e.g. the one that follows the registry, is started at most."""
 REST_SECONDS = 1.0
 """How long after its end it is started again."""
 
@@ -67,6 +67,7 @@ def serve(settings: "Settings", console: "Console", *, shows_key: bool = False) 
         running_redis(settings),
         forecast_service(settings) as (address, process),
         _following_registry(settings, console),
+        _delivering_alerts(settings, console),
         _beside(settings) as beside,
     ):
         console.print(f"The endpoint is at [bold]{address}[/bold], its documentation at {address}/docs. Try:\n")
@@ -91,8 +92,38 @@ def _beside(settings: "Settings") -> Iterator[list["subprocess.Popen[bytes]"]]:
 @contextmanager
 def _following_registry(settings: "Settings", console: "Console") -> Iterator[None]:
     """Run the registry watch as a child process while the block lasts; it is restarted if it ends early."""
+    from serving.supervision import follow_registry_command
+
+    what = ("follows the model registry", "Moved aliases are not taken up any more; start anew.")
+    with _kept_running(settings, console, "registry", follow_registry_command, what):
+        yield
+
+
+@contextmanager
+def _delivering_alerts(settings: "Settings", console: "Console") -> Iterator[None]:
+    """Run the delivery of alerts as a child process while the block lasts; it is restarted if it ends early."""
+    from serving.alerting import channels_of
+    from serving.supervision import deliver_alerts_command
+
+    channels_of(settings)  # refuses a channel that is declared by half, before anything is started
+    what = ("delivers alerts", "Alerts are kept and not delivered any more; start anew.")
+    with _kept_running(settings, console, "alerts", deliver_alerts_command, what):
+        yield
+
+
+@contextmanager
+def _kept_running(
+    settings: "Settings", console: "Console", name: str, command: Callable[[], list[str]], what: tuple[str, str]
+) -> Iterator[None]:
+    """Keep a child process running while the block lasts.
+
+    Parameters
+    ----------
+    what
+        What the process does, and what its user has to know once it is not started again.
+    """
     over = threading.Event()
-    keeper = threading.Thread(target=_keep_following, args=(settings, console, over), name="registry")
+    keeper = threading.Thread(target=_keep, args=(settings, console, over, name, command, what), name=name)
     keeper.start()
     try:
         yield
@@ -101,29 +132,32 @@ def _following_registry(settings: "Settings", console: "Console") -> Iterator[No
         keeper.join()
 
 
-def _keep_following(settings: "Settings", console: "Console", over: threading.Event) -> None:
-    """Start the process that follows the registry, again where it ends, and end it when it is over."""
+def _keep(
+    settings: "Settings",
+    console: "Console",
+    over: threading.Event,
+    name: str,
+    command: Callable[[], list[str]],
+    what: tuple[str, str],
+) -> None:
+    """Start a process, again where it ends, and end it when it is over."""
     from serving.processes import tied
-    from serving.supervision import follow_registry_command, serve_environment
+    from serving.supervision import serve_environment
 
-    log = settings.home / "logs" / "registry.log"
+    log = settings.home / "logs" / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     for start in range(1, FOLLOWERS + 1):
         with log.open("ab") as output:
             process = subprocess.Popen(
-                follow_registry_command(),
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                **tied(serve_environment(settings)),
+                command(), stdout=output, stderr=output, start_new_session=True, **tied(serve_environment(settings))
             )
         while process.poll() is None and not over.wait(REST_SECONDS):
             pass
         if over.is_set():
             _end(process)
             return
-        what = "It is started again." if start < FOLLOWERS else "Moved aliases are not taken up any more; start anew."
-        message = f"The process that follows the model registry ended with {process.returncode}, see {log}. {what}"
+        then = "It is started again." if start < FOLLOWERS else what[1]
+        message = f"The process that {what[0]} ended with {process.returncode}, see {log}. {then}"
         console.print(f"[yellow]{escape(message)}[/yellow]", highlight=False)
 
 

@@ -3,14 +3,14 @@
 from lake.spec import INSTANT, Column, TableSpec
 from lake.tables.columns import COUNT, REAL, TEXT
 
-RISK_EVENT_KINDS = ("halt", "trip", "resume", "breach", "acknowledged")
-"""Who or what changed or noted something: a person's halt, a limit's trip, a resume, a limit that is exceeded."""
+RISK_EVENT_KINDS = ("halt", "trip", "resume")
+"""A person's halt, a limit's trip, a person's resume."""
 SWITCH_STATES = ("active", "reducing", "halted")
 
 RISK_EVENTS = TableSpec(
     name="risk_events",
     layer="decisions",
-    meaning="Every change of the trading switch and every breach of a limit, with who, why and by how much.",
+    meaning="Every change of the trading switch: who or which limit made it, why, and by how much (docs/risk.md).",
     key=("event_id",),
     restates=False,
     ordered=(),
@@ -20,7 +20,7 @@ RISK_EVENTS = TableSpec(
         Column("known_time", INSTANT, "UTC", "the same"),
         Column("kind", TEXT, "", "what happened", allowed=RISK_EVENT_KINDS),
         Column("scope", TEXT, "", "whom it concerns, e.g. account:* or symbol:KO"),
-        Column("limit", TEXT, "", "limit that was exceeded, by its declared name; empty where a person acted"),
+        Column("limit", TEXT, "", "limit that tripped, by its declared name; empty where a person acted"),
         Column("used", REAL, "", "figure that was measured, in the unit of the limit; null without one", nullable=True),
         Column("hard", REAL, "", "hard value of the limit then; null without one", nullable=True),
         Column("state_before", TEXT, "", "state of the scope before", allowed=SWITCH_STATES),

@@ -94,6 +94,7 @@ RULES: tuple[Rule, ...] = (
     Rule("POST", f"{INTERNAL}/admin/keys/revoke", "operator"),
     Rule("GET", f"{INTERNAL}/admin/limits", "operator"),
     Rule("GET", f"{INTERNAL}/admin/settings", "operator"),
+    Rule("POST", f"{INTERNAL}/alerts", "operator"),
     Rule("POST", f"{INTERNAL}/ingest/{{source}}", "operator"),
     Rule("GET", f"{INTERNAL}/ingest/status", "operator"),
 )

@@ -6,6 +6,7 @@
 - `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
   matter on the whole
 - `advice`: recommendations for a book
+- `alerts`: the body of an Alertmanager's web hook
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
@@ -50,6 +51,7 @@ from serving.api.advice import (
     RiskTolerance,
     TimeHorizon,
 )
+from serving.api.alerts import AlertsTaken, HookedAlert, HookRequest
 from serving.api.base import (
     BATCH_SYMBOLS,
     DISCLAIMER,
@@ -162,6 +164,7 @@ __all__ = [
     "AdviceFlip",
     "AdviceGateRead",
     "AdviceRisk",
+    "AlertsTaken",
     "Answer",
     "AskedName",
     "BandRecord",
@@ -211,6 +214,8 @@ __all__ = [
     "HistoryRegime",
     "HistorySelection",
     "HitRecord",
+    "HookRequest",
+    "HookedAlert",
     "Horizon",
     "HorizonRequest",
     "IngestAnswer",

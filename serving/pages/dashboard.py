@@ -1,6 +1,6 @@
 """What the pages of one home read, and who is logged in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lake.clock import Clock
     from lake.market import Market
     from lake.settings import Settings
+    from serving.risk import RiskReport
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Dashboard:
         Tables as they were known at an instant.
     clock
         Time of the market.
+    risk_reports
+        Reports of risk that were made, by what they are made from.
     """
 
     settings: "Settings"
@@ -51,6 +54,7 @@ class Dashboard:
     live: LiveForecasts
     tables: KnownTables
     clock: "Clock"
+    risk_reports: "dict[object, RiskReport]" = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: "Settings", root: str = "") -> Self:

@@ -190,7 +190,7 @@ class RiskAccount:
         self._recount(placed.order.symbol, lambda: self.open_orders.pop(order_id))
 
     def begin_session(self) -> None:
-        """Start counting turnover, participation and the loss of the day anew; ended orders and parents are forgotten."""
+        """Start counting turnover, participation and the day's loss anew; ended orders and parents are forgotten."""
         kept = {*self.open_orders, *(each.order.parent_id for each in self.open_orders.values())}
         self.parents = {name: shares for name, shares in self.parents.items() if name in kept}
         self.turnover, self.day_start_equity = 0.0, self.equity

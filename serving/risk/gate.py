@@ -92,16 +92,28 @@ def judge(
     if person.strip() and (own := line.closable(order.quantity, is_first=True)) > 0:
         return _closing(order, own, "position", "Only what is held is closed; the rest would open a position.")
     closable = line.closable(order.quantity)
-    if state == "halted":
-        return _refusal("switch", "Trading is halted: only a named person may close positions.")
-    if state == "reducing" and closable <= 0:
-        return _refusal("switch", "Trading is reducing: only orders that lower a position pass.")
-    if (refusal := next(_rules(order, account, line, limits, at), None)) is not None:
+    refusal = _by_state(state, closable) or next(_rules(order, account, line, limits, at), None)
+    if refusal is not None:
         return refusal
     if state == "reducing":
         return _closing(order, closable, "switch", "Trading is reducing: the order is cut to what closes the position.")
     if (room := _child_room(order, account, limits)) < abs(order.quantity):
-        return _cut_to_parent(order, account, limits, state, at, room)
+        return _cut_to_parent(order, account, limits, at, room)
+    return _by_limits(order, account, line, limits, at)
+
+
+def _by_state(state: SwitchState, closable: float) -> Verdict | None:
+    """Refusal of the switch; None where the state lets the order, or a part of it, through."""
+    if state == "halted":
+        return _refusal("switch", "Trading is halted: only a named person may close positions.")
+    if state == "reducing" and closable <= 0:
+        return _refusal("switch", "Trading is reducing: only orders that lower a position pass.")
+    return None
+
+
+def _by_limits(order: Order, account: RiskAccount, line: SymbolRisk, limits: Limits, at: float) -> Verdict:
+    """Judge the part of an order that opens a position; what closes one passes."""
+    closable = line.closable(order.quantity)
     if closable >= abs(order.quantity) or order.is_reduce_only:
         return Verdict("allow", order.quantity)
     opening = next(_openings(order, account, line, limits, at), None)
@@ -133,13 +145,11 @@ def _child_room(order: Order, account: RiskAccount, limits: Limits) -> float:
     return room if room >= abs(order.quantity) - TOLERANCE else _lots(room, limits)
 
 
-def _cut_to_parent(
-    order: Order, account: RiskAccount, limits: Limits, state: SwitchState, at: float, room: float
-) -> Verdict:
+def _cut_to_parent(order: Order, account: RiskAccount, limits: Limits, at: float, room: float) -> Verdict:
     reason = f"Children of '{order.parent_id}' may send {room:g} shares more."
     if room <= 0:
         return _refusal("parent", reason, abs(order.quantity), room)
-    found = judge(replace(order, quantity=math.copysign(room, order.quantity)), account, limits, state, at)
+    found = judge(replace(order, quantity=math.copysign(room, order.quantity)), account, limits, "active", at)
     return found if found.action != "allow" else found._replace(action="shrink", limit="parent", reason=reason)
 
 

@@ -51,7 +51,7 @@ def read_latch(home: Path) -> SwitchReading:
         return SwitchReading(problem=f"{home / FOLDER} cannot be opened: {error.strerror}.")
     try:
         _refuse_others(os.fstat(folder), f"{home / FOLDER}")
-        halts = sorted(name for name in os.listdir(folder) if name.startswith(EMERGENCY))
+        halts = sorted(name for name in os.listdir(folder) if name.startswith(EMERGENCY))  # noqa: PTH208 - the folder that was opened
         found = _parse(_content(folder, home), home)
     except _DoubtfulError as doubt:
         return SwitchReading(problem=f"{doubt} Everything is halted.")

@@ -203,7 +203,9 @@ def _bound(value: object) -> Bound:
         return OFF
     if not isinstance(value, dict) or set(value) - {"soft", "hard"} or "hard" not in value:
         raise ConfigError(f"expected {{soft: number, hard: number}} or `off`, found {value!r}.")
-    return Bound(value.get("soft", value["hard"]), value["hard"])
+    hard = value["hard"]
+    soft = value.get("soft", hard)
+    return Bound(soft, hard)
 
 
 def _other(name: str, value: Any) -> object:

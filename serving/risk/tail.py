@@ -87,7 +87,7 @@ def expected_volatility(returns: Reals, decay: float = DECAY) -> Reals:
         for t in range(WARM_UP_SESSIONS, returns.size):
             current = decay * current + (1 - decay) * returns[t] ** 2
             variance[t + 1] = current
-    return np.sqrt(np.maximum(variance, 1e-16))
+    return np.asarray(np.sqrt(np.maximum(variance, 1e-16)))
 
 
 def tail_of(profits: Reals, level: float) -> TailRisk:

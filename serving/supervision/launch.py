@@ -4,6 +4,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
 from lake.errors import ConfigError
 from serving.processes import bentoml_home
 
@@ -43,10 +45,15 @@ def follow_registry_command() -> list[str]:
     return [sys.executable, "-m", "serving.deployment.registry_watch", str(os.getpid())]
 
 
+def deliver_alerts_command() -> list[str]:
+    """Return the command of the process that delivers alerts, run beside the service as `follow_registry_command`."""
+    return [sys.executable, "-m", "serving.supervision.alert_delivery", str(os.getpid())]
+
+
 def serve_environment(configured: "Settings") -> dict[str, str]:
     """Return the environment of the service process: this one with exactly these settings, and telemetry off."""
     given = {
-        field.validation_alias if isinstance(field.validation_alias, str) else f"QUANTLAKE_{name.upper()}": str(value)
+        field.validation_alias if isinstance(field.validation_alias, str) else f"QUANTLAKE_{name.upper()}": _text(value)
         for name, field in type(configured).model_fields.items()
         if (value := getattr(configured, name)) is not None
     }
@@ -59,3 +66,8 @@ def serve_environment(configured: "Settings") -> dict[str, str]:
             "OMP_NUM_THREADS": str(configured.engine_threads),
         }
     )
+
+
+def _text(value: object) -> str:
+    """Return a setting as the environment holds it: a secret as it is, since its mask would take its place."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

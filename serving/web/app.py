@@ -27,6 +27,7 @@ from serving.web.http.mounting import Mounts
 from serving.web.http.shedding import LoadShedding
 from serving.web.routes import (
     administration,
+    alerts,
     explanation_jobs,
     explanations,
     forecasts,
@@ -76,6 +77,7 @@ ROUTES = (
     operators,
     operator_lookups,
     administration,
+    alerts,
     ingest,
     receipts,
     status,

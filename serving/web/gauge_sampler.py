@@ -19,6 +19,7 @@ from serving.forecast_log import look_at_log, prune
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_backup_state
 from serving.outcomes import Figures, figures_path, read_figures, show_figures
+from serving.risk import show_risk
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -75,7 +76,7 @@ class GaugeSampler:
     def look(self) -> None:
         """Measure everything once."""
         parts = (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures)
-        for part in (*parts, self._look_at_backups):
+        for part in (*parts, self._look_at_backups, self._look_at_risk):
             try:
                 part()
             except Exception:
@@ -152,6 +153,9 @@ class GaugeSampler:
 
     def _look_at_backups(self) -> None:
         show_backup_state(self._configured)
+
+    def _look_at_risk(self) -> None:
+        show_risk(self._configured)
 
 
 def _holds(lock: FileLock) -> bool:

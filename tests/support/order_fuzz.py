@@ -1,13 +1,14 @@
 """Random orders against the gate, and a brute-force oracle that fills every possible subset of the open orders."""
 
 import random
+from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 
-from lake.execution import Order
-from serving.risk import Bound, Limits, RiskAccount, judge
+from lake.execution import Order, OrderKind
+from serving.risk import Bound, Limits, RiskAccount, SwitchState, judge
 
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 LIMITS = Limits(
@@ -25,7 +26,8 @@ LIMITS = Limits(
     restricted=frozenset({"DDD"}),
     daily_loss_of_equity=Bound(0.02, 0.05),
 )
-STATES = ("active", "active", "active", "active", "reducing", "halted")
+STATES: tuple[SwitchState, ...] = ("active", "active", "active", "active", "reducing", "halted")
+KINDS: tuple[OrderKind, ...] = ("market", "limit", "stop")
 ROUNDING = 1e-9
 
 
@@ -55,9 +57,17 @@ class _World:
         self.opened: dict[str, tuple[Order, float]] = {}
         self.at, self.count = 0.0, 0
 
+    def price(self, symbol: str) -> float:
+        """Last price of a symbol; every one has one."""
+        found = self.account.of(symbol).price
+        assert found is not None
+        return found
+
     def reach(self, symbol: str) -> tuple[float, float]:
         """Least and most shares over every subset of the open orders that can fill together."""
-        held, choices, groups = self.account.of(symbol).shares, [], {}
+        held = self.account.of(symbol).shares
+        choices: list[tuple[float, float]] = []
+        groups: dict[str, list[float]] = {}
         for order, left in self.opened.values():
             if order.symbol == symbol and not order.is_reduce_only:
                 if order.group is None:
@@ -70,7 +80,7 @@ class _World:
     def figures(self) -> dict[str, float]:
         """Every limited figure, from scratch."""
         reach = {symbol: self.reach(symbol) for symbol in SYMBOLS}
-        price = {symbol: self.account.of(symbol).price for symbol in SYMBOLS}
+        price = {symbol: self.price(symbol) for symbol in SYMBOLS}
         worst = {symbol: price[symbol] * max(map(abs, reach[symbol])) for symbol in SYMBOLS}
         equity = self.account.equity
         found = {f"position {symbol}": worst[symbol] / equity / 0.3 for symbol in SYMBOLS}
@@ -103,7 +113,7 @@ class _World:
             del self.opened[name]
         elif kind < 0.6:
             line = self.account.of(chance.choice(SYMBOLS))
-            line.price *= chance.uniform(0.97, 1.03)
+            line.price = (line.price or 1.0) * chance.uniform(0.97, 1.03)
             line.priced_at = self.at
 
     def order(self) -> Order:
@@ -111,12 +121,12 @@ class _World:
         chance = self.chance
         self.count += 1
         symbol = chance.choice(SYMBOLS)
-        price = self.account.of(symbol).price
+        price = self.price(symbol)
         shares = float(int(chance.choice((0.01, 0.05, 0.1, 0.3, 3.0)) * 1e6 / price * chance.random()) + 1)
         quantity = chance.choice((-1, 1)) * shares
         if chance.random() < 0.2:
             quantity = -self.account.of(symbol).shares * chance.choice((0.5, 1.0, 2.0)) or quantity
-        kind = chance.choice(("market", "limit", "stop"))
+        kind: OrderKind = chance.choice(KINDS)
         near = price * chance.uniform(0.85, 1.15)
         return Order(
             f"o{self.count}",
@@ -179,6 +189,4 @@ def fuzz(orders: int, seed: int) -> FuzzResult:
 
 
 def _reduce_only(order: Order, quantity: float) -> Order:
-    from dataclasses import replace
-
     return replace(order, quantity=quantity, is_reduce_only=True)

@@ -45,6 +45,7 @@ BODIES = {
     "/watchlist": {"symbols": ["AAPL"]},
     "/watchlist/changes": {"add": ["AAPL"]},
     "/predictions/batch": {"prediction_ids": ["0" * 32]},
+    "/alerts": {"version": "4", "alerts": []},
     "/admin/keys": {"name": "matrix", "role": "read"},
     "/admin/keys/revoke": {"key_id": "nobody"},
 }

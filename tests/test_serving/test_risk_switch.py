@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -68,51 +67,31 @@ def test_what_is_not_restricted_cannot_be_resumed_and_scopes_are_known(home):
         Scope.parse("desk:1")
 
 
-def damage(path: Path, how: str) -> None:
-    content = path.read_text()
-    if how == "torn":
-        path.write_text(content[: len(content) // 2])
-    elif how == "empty":
-        path.write_text("")
-    elif how == "edited":
-        path.write_text(content.replace('"restrictions": []', '"restrictions": [ ]').replace("first", "frist"))
-    elif how == "gone":
-        path.unlink()
-    elif how == "binary":
-        path.write_bytes(b"\xff\xfe\x00")
-    elif how == "deep":
-        path.write_text("[" * 100_000)
-    elif how == "folder":
-        path.unlink()
-        path.mkdir()
-    elif how == "pipe":
-        path.unlink()
-        os.mkfifo(path, 0o600)
-    elif how == "link":
-        path.rename(path.with_name("elsewhere.json"))
-        path.symlink_to(path.with_name("elsewhere.json"))
-    elif how == "open":
-        path.chmod(0o644)
-    elif how == "open folder":
-        path.parent.chmod(0o777)
-    elif how == "moved folder":
-        path.parent.rename(path.parent.with_name("moved"))
-    elif how == "linked folder":
-        path.parent.rename(path.parent.with_name("moved"))
-        path.parent.symlink_to(path.parent.with_name("moved"))
-    elif how == "touched halt":
-        path.with_name("halt").touch()
+def rename(path: Path) -> Path:
+    return path.rename(path.with_name("moved"))
 
 
-DAMAGES = (
-    "torn", "empty", "edited", "gone", "binary", "deep", "folder", "pipe", "link", "open", "open folder",
-    "moved folder", "linked folder", "touched halt",
-)  # fmt: skip
+DAMAGES = {
+    "torn": lambda path: path.write_text(path.read_text()[:100]),
+    "empty": lambda path: path.write_text(""),
+    "edited": lambda path: path.write_text(path.read_text().replace("first start", "any start")),
+    "gone": lambda path: path.unlink(),
+    "binary": lambda path: path.write_bytes(b"\xff\xfe\x00"),
+    "deep": lambda path: path.write_text("[" * 100_000),
+    "folder": lambda path: (path.unlink(), path.mkdir()),
+    "pipe": lambda path: (path.unlink(), os.mkfifo(path, 0o600)),
+    "link": lambda path: path.symlink_to(rename(path)),
+    "open": lambda path: path.chmod(0o644),
+    "open folder": lambda path: path.parent.chmod(0o777),
+    "moved folder": lambda path: rename(path.parent),
+    "linked folder": lambda path: path.parent.symlink_to(rename(path.parent)),
+    "touched halt": lambda path: path.with_name("halt").touch(),
+}
 
 
-@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("how", list(DAMAGES))
 def test_a_latch_that_cannot_be_believed_is_halted(home, how):
-    damage(latch_path(home), how)
+    DAMAGES[how](latch_path(home))
     found = read_latch(home)
     assert found.state_of("paper", "trend", "KO") == "halted"
     assert found.problem
@@ -120,7 +99,7 @@ def test_a_latch_that_cannot_be_believed_is_halted(home, how):
 
 @pytest.mark.parametrize("how", ["torn", "gone", "edited", "touched halt", "open folder"])
 def test_a_halt_of_one_symbol_does_not_release_what_a_doubtful_latch_halts(home, how):
-    damage(latch_path(home), how)
+    DAMAGES[how](latch_path(home))
     assert restrict(home, "halted", by="tests", reason="x", scope=KO).state == "halted"
     assert restrict(home, "reducing", by="tests", reason="x").state == "halted"
     assert resume(home, by="A. Reviewer", reason="looked at").state == "active"
@@ -141,9 +120,7 @@ def test_a_latch_of_another_home_is_halted(home, tmp_path_factory):
 
 def test_a_halt_does_not_wait_for_a_process_that_holds_the_lock(home):
     with FileLock(home / FOLDER / LOCK):
-        begun = time.monotonic()
         assert restrict(home, "halted", by="tests", reason="now").state == "halted"
-        assert time.monotonic() - begun < 5.0
     assert read_latch(home).state == "halted"
     assert resume(home, by="A. Reviewer", reason="lock is free").state == "active"
 

@@ -11,8 +11,29 @@ NOW = (
     FEATURES[0],
 )
 GLANCE = (REQUESTS[0], REQUESTS[1], LOG[1], OUTCOMES[2], EXPLANATIONS[0], EXPLANATIONS[2])
+RISK = (
+    DashboardPanel(
+        "Trading switch",
+        "0 active, 1 reducing, 2 halted; -1 where nobody has released trading yet.",
+        "none",
+        {"": "max(quantlake_risk_state)"},
+        "stat",
+    ),
+    DashboardPanel(
+        "Limits used",
+        "Share of the hard value that is used.",
+        "percentunit",
+        {"{{limit}}": "max by (limit) (quantlake_limit_used_ratio)"},
+    ),
+    DashboardPanel(
+        "Alerts",
+        "That last, by whether somebody took them over.",
+        "none",
+        {"{{state}}": "max by (state) (quantlake_alerts)"},
+    ),
+)
 OVERVIEW = Board(
     "overview",
     "Whether everything goes on; the other boards say more.",
-    {"Now": NOW, "At a glance": GLANCE},
+    {"Now": NOW, "At a glance": GLANCE, "Risk": RISK},
 )

@@ -4,8 +4,8 @@ What computes a number imports its collector from here. Labels take few values, 
 or a text of a client, so that the series stay countable whatever is asked. With several workers each writes its share
 into files of a common folder, and whichever answers a scrape adds them up.
 
-- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `advice`, `pages`: the
-  metrics, by subject
+- `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `advice`, `pages`,
+  `risk`: the metrics, by subject
 - `declaring`, `shared_files`: kinds of metrics, and the files that processes share them in
 - `observing`: histograms are written after the answer
 - `exposing`: what a scrape gets
@@ -50,6 +50,7 @@ from serving.monitoring.metrics.online import (
 )
 from serving.monitoring.metrics.pages import LOGINS, PAGE_METRICS, PAGE_SECONDS, PAGE_STREAMS
 from serving.monitoring.metrics.quality import COVERAGE, FORECAST_ERROR, MATURED, PINBALL
+from serving.monitoring.metrics.risk import ALERTS, ALERTS_UNDELIVERED, LIMIT_USED, RISK_STATE
 from serving.monitoring.metrics.service import (
     LIMITED,
     PROBLEMS,
@@ -63,6 +64,8 @@ from serving.monitoring.metrics.service import (
 )
 
 __all__ = [
+    "ALERTS",
+    "ALERTS_UNDELIVERED",
     "BACKED_UP",
     "BACKUPS_CONFIGURED",
     "BATCH_ROWS",
@@ -82,6 +85,7 @@ __all__ = [
     "LATEST_FAILURES",
     "LATEST_WRITTEN",
     "LIMITED",
+    "LIMIT_USED",
     "LOGINS",
     "LOG_BYTES",
     "LOG_DAMAGED",
@@ -110,6 +114,7 @@ __all__ = [
     "REQUEST_SECONDS",
     "RETRIEVAL_FUTURE_HITS",
     "RETRIEVAL_SECONDS",
+    "RISK_STATE",
     "STAGE_SECONDS",
     "STREAMS",
     "STREAM_DELAY_SECONDS",

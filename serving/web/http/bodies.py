@@ -11,6 +11,18 @@ ADMIN, PREDICTIONS = "/api/v1/internal/admin", "/api/v1/internal/predictions"
 ID = "0" * 32
 """Stands for the id of a stored forecast."""
 TRIAL = {"model": "lstm", "version": "4", "share": 0.2}
+HOOK = {
+    "version": "4",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "QuantlakeSlow", "severity": "ticket"},
+            "annotations": {"summary": "One forecast in a hundred takes longer than 120ms."},
+            "startsAt": "2024-01-02T15:00:00Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+        }
+    ],
+}
 BODIES: dict[str, dict[str, Any]] = {
     f"{PUBLIC}/predict": {"symbol": "AAPL", "horizon_sessions": 1},
     f"{PUBLIC}/predict/batch": {"symbols": ["AAPL", "IBM"], "horizon_sessions": 1},
@@ -28,6 +40,7 @@ BODIES: dict[str, dict[str, Any]] = {
     f"{MODELS}/canary": TRIAL,
     f"{MODELS}/rollback": {"model": "lstm"},
     f"{PREDICTIONS}/batch": {"prediction_ids": [ID]},
+    "/api/v1/internal/alerts": HOOK,
     f"{ADMIN}/keys": {"name": "research desk", "role": "read", "days": 30},
     f"{ADMIN}/keys/revoke": {"key_id": "0" * 16},
 }

@@ -29,6 +29,7 @@ from declared import (
     packaged,
     pages,
     prices,
+    risk,
     sessions,
     sources,
     storage,
@@ -66,4 +67,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *desk.MUTANTS,
     *terminal.MUTANTS,
     *pages.MUTANTS,
+    *risk.MUTANTS,
 )
