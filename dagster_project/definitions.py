@@ -4,6 +4,7 @@ import dagster as dg
 
 from dagster_project.assets import (
     backups,
+    desk,
     features,
     feedback,
     lake,
@@ -40,6 +41,7 @@ MODULES = [
     training,
     serving,
     feedback,
+    desk,
     trials,
     parity,
     replay,

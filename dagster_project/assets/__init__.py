@@ -2,6 +2,7 @@
 
 from dagster_project.assets import (
     backups,
+    desk,
     features,
     feedback,
     lake,
@@ -17,6 +18,7 @@ from dagster_project.assets.training import GROUP as TRAINING
 __all__ = [
     "TRAINING",
     "backups",
+    "desk",
     "features",
     "feedback",
     "lake",

@@ -3,7 +3,8 @@
 `run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
 `update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`,
 `drift`, `features`, `lake`, `models`, `portfolio`, `backtest`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`,
-`alerts`, `risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
+`paper_desk`, `alerts`, `risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain
+functions.
 """
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ledger",
     "market",
     "models",
+    "paper_desk",
     "plan",
     "portfolio",
     "predict",

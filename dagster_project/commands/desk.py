@@ -1,9 +1,10 @@
-"""Commands of `quantlake desk`: halt and resume trading, and what the switch says."""
+"""Commands of `quantlake desk`: halt and resume trading, who may trade, and the accounts on paper."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dagster_project.commands import paper_desk
 from dagster_project.commands.shell import (
     AsCsv,
     AsJson,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from lake.settings import Settings
     from serving.risk import SwitchReading, SwitchState
 
-app = typer.Typer(help="The trading desk: who may trade now.", no_args_is_help=True)
+app = typer.Typer(help="The trading desk: who may trade now, and accounts on paper.", no_args_is_help=True)
 
 Reason = Annotated[str, typer.Argument(help="Why, on one line; the audit trail keeps it.")]
 InScope = Annotated[str, typer.Option("--scope", help="account:NAME, strategy:NAME or symbol:NAME; all when left out.")]
@@ -74,16 +75,29 @@ def resume(
 
 @app.command()
 def status(*, as_json: AsJson = False, as_csv: AsCsv = False) -> None:
-    """Show who may trade now, by whose word and why."""
+    """Show who may trade now, and each account on paper beside 1/N, with what earned its result."""
     from lake.settings import settings
     from serving.risk import read_latch
 
     found = read_latch(settings().home)
-    rows = _rows(found)
+    rows, accounts = _rows(found), paper_desk.views()
     answer: dict[str, Any] = {"state": found.state, "problem": found.problem, "restrictions": rows}
+    answer["accounts"] = [paper_desk.view_values(each) for each in accounts]
     if is_for_program(answer, DataTable.of("", LISTED, rows), as_json=as_json, as_csv=as_csv):
         return
     _say(found)
+    for each in accounts:
+        paper_desk.show_view(each)
+    if not accounts:
+        print_line('No account is open. `quantlake desk start --by NAME "reason"` opens one on paper.')
+
+
+app.command()(paper_desk.start)
+app.command()(paper_desk.decide)
+app.command()(paper_desk.explain)
+app.command()(paper_desk.replay)
+app.command()(paper_desk.reconcile)
+app.command()(paper_desk.export)
 
 
 def _rows(found: "SwitchReading") -> list[dict[str, Any]]:

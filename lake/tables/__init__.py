@@ -39,6 +39,7 @@ from lake.tables.portfolio import PORTFOLIO_WEIGHTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
 from lake.tables.risk import RISK_EVENT_KINDS, RISK_EVENTS, SWITCH_STATES
+from lake.tables.trading import DECISIONS, EQUITY, FILLS, ORDERS, POSITIONS, VOTES
 
 __all__ = [
     "ACTIONS",
@@ -54,13 +55,16 @@ __all__ = [
     "CALIBRATIONS",
     "CHUNKS",
     "CHUNK_VECTORS",
+    "DECISIONS",
     "DELIVERIES",
     "DOCUMENTS",
     "DRIFT",
+    "EQUITY",
     "EVALUATIONS",
     "EVENT_TIME",
     "EXPLANATIONS",
     "FEATURE_IMPORTANCE",
+    "FILLS",
     "FINDINGS",
     "FORECASTS",
     "FORECAST_DECISIONS",
@@ -70,9 +74,11 @@ __all__ = [
     "LABELS",
     "MACRO",
     "MODEL_WINDOWS",
+    "ORDERS",
     "OUTCOMES",
     "PERFORMANCE",
     "PORTFOLIO_WEIGHTS",
+    "POSITIONS",
     "PROMOTIONS",
     "QUALITY_SCORES",
     "QUARANTINE",
@@ -97,6 +103,7 @@ __all__ = [
     "TRIAL_LEDGER",
     "UNIVERSE",
     "VERDICTS",
+    "VOTES",
 ]
 
 TABLES: tuple[TableSpec, ...] = (
@@ -144,5 +151,11 @@ TABLES: tuple[TableSpec, ...] = (
     BACKTEST_FILLS,
     PROMOTIONS,
     RISK_EVENTS,
+    DECISIONS,
+    VOTES,
+    ORDERS,
+    FILLS,
+    POSITIONS,
+    EQUITY,
     AUDIT,
 )

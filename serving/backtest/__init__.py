@@ -11,7 +11,9 @@
 - `picture`: equity and costs as a PNG
 """
 
+from serving.backtest.accounts import traded_market
 from serving.backtest.picture import draw_backtest
+from serving.backtest.prices import ADJUSTED, BarPanel, read_bars
 from serving.backtest.reading import (
     BacktestRecord,
     backtest_named,
@@ -23,11 +25,15 @@ from serving.backtest.reading import (
 from serving.backtest.report import require_nulls
 from serving.backtest.running import run_backtest
 from serving.backtest.strategy_file import StrategyFile, example_names, load_strategy, parse_strategy
+from serving.backtest.targets import TargetInputs, read_inputs
 from serving.backtest.updating import update_backtests
 
 __all__ = [
+    "ADJUSTED",
     "BacktestRecord",
+    "BarPanel",
     "StrategyFile",
+    "TargetInputs",
     "backtest_named",
     "draw_backtest",
     "equity_of",
@@ -37,7 +43,10 @@ __all__ = [
     "list_backtests",
     "load_strategy",
     "parse_strategy",
+    "read_bars",
+    "read_inputs",
     "require_nulls",
     "run_backtest",
+    "traded_market",
     "update_backtests",
 ]

@@ -27,7 +27,7 @@ PASSING = ("*.lock", "*.pid", "*.new", "*-wal", "*-shm", "*-journal", ".*.restor
 """Files of any folder that belong to a process; what SQLite keeps beside a database is in the copy of the database."""
 LATER = ("dagster/*", "mlflow/artifacts/*", "models/*/*", "reports/*", "training/*")
 """Files that are never changed once something refers to them: they may be copied after the consistent point."""
-LOGS = ("forecast_log*.sqlite", "explanation_log.sqlite", "recommendation_log.sqlite")
+LOGS = ("forecast_log*.sqlite", "explanation_log.sqlite", "recommendation_log.sqlite", "desk.sqlite")
 """Copied first: a row that leaves one of these logs meanwhile is in the tables, which are copied after it."""
 TABLES, LOG_FOLDER = "tables", "_delta_log"
 
