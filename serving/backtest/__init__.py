@@ -30,8 +30,8 @@ from serving.backtest.updating import update_backtests
 
 __all__ = [
     "ADJUSTED",
-    "BarPanel",
     "BacktestRecord",
+    "BarPanel",
     "StrategyFile",
     "TargetInputs",
     "backtest_named",
