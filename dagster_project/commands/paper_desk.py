@@ -266,8 +266,9 @@ def show_view(view: "DeskView") -> None:
     print_line(
         f"\nAccount '{account.name}' at {minute_of(equity['event_time'])}: equity {equity['equity']:,.2f} "
         f"({gain:+.2%} in {counted(earned.sessions, 'session')}); 1/N under the same costs "
-        f"{equity['equal_weight_equity']:,.2f} ({null:+.2%}). Gross {equity['gross']:.1%}, drawdown {equity['drawdown']:.2%}."
+        f"{equity['equal_weight_equity']:,.2f} ({null:+.2%})."
     )
+    print_line(f"Gross {equity['gross']:.1%} of equity, drawdown {equity['drawdown']:.2%}.")
     if view.positions:
         console().print(DataTable.of("Positions", HELD, view.positions))
     else:

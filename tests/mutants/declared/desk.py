@@ -86,7 +86,7 @@ MUTANTS = (
         "An order at the broker that the desk never wrote down stops the desk.",
         "serving/desk/recording.py",
         "            if row is None:\n                raise ConflictError(",
-        "            if row is None:\n                row = {}\n            if False:\n                raise ConflictError(",
+        "            row = row or {}\n            if False:\n                raise ConflictError(",
         (f"{RESTARTS}test_an_order_that_the_desk_never_wrote_down_stops_it",),
     ),
     Mutant(
