@@ -168,7 +168,7 @@ def unconstrained_weights(posterior: PosteriorReturns, risk_aversion: float) -> 
     >>> unconstrained_weights(PosteriorReturns(np.array([0.04, 0.01]), np.diag([0.04, 0.01])), 2.0).round(6).tolist()
     [0.5, 0.5]
     """
-    weights: FloatArray = np.linalg.solve(risk_aversion * posterior.covariance, posterior.means)
+    weights: FloatArray = np.asarray(np.linalg.solve(risk_aversion * posterior.covariance, posterior.means), np.float64)
     return weights
 
 
