@@ -24,7 +24,7 @@ from serving.portfolio.fallback import TargetWeights, target_weights
 from serving.portfolio.inputs import ForecastViews, PortfolioInputs
 from serving.portfolio.methods import METHODS, PortfolioMethod, method_named
 from serving.portfolio.moments import (
-    Posterior,
+    PosteriorReturns,
     black_litterman_posterior,
     equilibrium_returns,
     risk_shares,
@@ -44,7 +44,7 @@ __all__ = [
     "NoTradeBand",
     "PortfolioInputs",
     "PortfolioMethod",
-    "Posterior",
+    "PosteriorReturns",
     "RebalancingRule",
     "RebalancingTrades",
     "TargetWeights",

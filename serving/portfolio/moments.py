@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Posterior:
+class PosteriorReturns:
     """Expected returns and covariance after views.
 
     Parameters
@@ -126,7 +126,7 @@ def black_litterman_posterior(
     views: "FloatArray",
     uncertainty: "FloatArray",
     tau: float,
-) -> Posterior:
+) -> PosteriorReturns:
     """Combine equilibrium returns with views of known uncertainty.
 
     ``mu = Pi + tau Sigma P' (tau P Sigma P' + Omega)^-1 (Q - P Pi)``, and the covariance of returns is ``Sigma + M``,
@@ -157,18 +157,18 @@ def black_litterman_posterior(
     spread = tau * covariance @ picks.T  # [symbol, view]
     seen = picks @ spread + np.diag(uncertainty)
     means = prior + spread @ np.linalg.solve(seen, views - picks @ prior)
-    return Posterior(means, (1.0 + tau) * covariance - spread @ np.linalg.solve(seen, spread.T))
+    return PosteriorReturns(means, (1.0 + tau) * covariance - spread @ np.linalg.solve(seen, spread.T))
 
 
-def unconstrained_weights(posterior: Posterior, risk_aversion: float) -> "FloatArray":
+def unconstrained_weights(posterior: PosteriorReturns, risk_aversion: float) -> "FloatArray":
     """Weights of a mean-variance investor without limits: ``(delta Sigma)^-1 mu`` with the posterior covariance.
 
     Examples
     --------
-    >>> unconstrained_weights(Posterior(np.array([0.04, 0.01]), np.diag([0.04, 0.01])), 2.0).round(6).tolist()
+    >>> unconstrained_weights(PosteriorReturns(np.array([0.04, 0.01]), np.diag([0.04, 0.01])), 2.0).round(6).tolist()
     [0.5, 0.5]
     """
-    weights: FloatArray = np.linalg.solve(risk_aversion * posterior.covariance, posterior.means)
+    weights: FloatArray = np.asarray(np.linalg.solve(risk_aversion * posterior.covariance, posterior.means), np.float64)
     return weights
 
 

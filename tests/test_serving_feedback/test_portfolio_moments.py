@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from serving.portfolio import (
-    Posterior,
+    PosteriorReturns,
     black_litterman_posterior,
     equilibrium_returns,
     shrunk_covariance,
@@ -19,7 +19,7 @@ GERMANY_OVER_EUROPE = np.array([[0, 0, -0.295, 1, 0, -0.705, 0]])
 """As the paper prints it: against France and the United Kingdom by their capitalisation."""
 
 
-def of_paper() -> Posterior:
+def of_paper() -> PosteriorReturns:
     prior = equilibrium_returns(COVARIANCE, CAPITALISATION, DELTA)
     uncertainty = np.diag(TAU * GERMANY_OVER_EUROPE @ COVARIANCE @ GERMANY_OVER_EUROPE.T)
     return black_litterman_posterior(prior, COVARIANCE, GERMANY_OVER_EUROPE, np.array([0.05]), uncertainty, TAU)
@@ -38,7 +38,11 @@ def test_weights_follow_from_the_covariance_with_the_uncertainty_of_the_means_an
     posterior = of_paper()
     assert in_percent(unconstrained_weights(posterior, DELTA)) == [1.5, 2.1, -3.9, 35.4, 11.0, -9.5, 58.6]
     without = dict(
-        zip(COUNTRIES, in_percent(unconstrained_weights(Posterior(posterior.means, COVARIANCE), DELTA)), strict=True)
+        zip(
+            COUNTRIES,
+            in_percent(unconstrained_weights(PosteriorReturns(posterior.means, COVARIANCE), DELTA)),
+            strict=True,
+        )
     )
     assert (without["USA"], without["UK"]) == (61.5, -8.8), "the mistake that the paper warns of"
 
