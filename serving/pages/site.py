@@ -11,6 +11,7 @@ from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from serving.pages.headers import CONTENT_SECURITY_POLICY
@@ -38,6 +39,13 @@ class SiteFiles(StaticFiles):
 
     def __init__(self, folder: Path = SITE) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
+
+    async def check_config(self) -> None:
+        """Refuse as for a page that there is not, where the site was not built: its folder is no fault."""
+        try:
+            await super().check_config()
+        except RuntimeError as error:
+            raise HTTPException(404) from error
 
     def file_response(
         self,
