@@ -7,7 +7,7 @@ import polars as pl
 
 from lake.tables import FORECAST_DECISIONS, FORECASTS, OUTCOMES
 from serving import api
-from serving.forecasts import VISIBLE
+from serving.forecasts import REPLAY, VISIBLE
 from serving.history.forecasts import ahead_of, made_by
 from serving.history.known import KnownTables, was_known
 from serving.history.outcomes import NAIVE, beside_naive, beside_outcomes, matured_of, once_each
@@ -15,6 +15,8 @@ from serving.history.records import ClosesOf, by_close, group_record, overlap_of
 from serving.history.replayed_bands import record_in_replay
 
 ALL = "all"
+ANSWERS = ""
+"""Name of the answered forecasts among the replayed models."""
 Grouping = Literal["symbol", "regime", "model_name"]
 
 
@@ -53,8 +55,20 @@ def band_of(
 
 
 def _closes_of(tables: KnownTables, symbol: str, horizon: int, at: datetime, model: str | None) -> pl.DataFrame:
-    of_horizon = matured_of(tables, symbol, at).lazy().filter(pl.col("horizon_sessions") == horizon, made_by(model))
-    return by_close(once_each(of_horizon), "regime").collect()
+    closes = tables.once(("closes", symbol, horizon, at), lambda: _closes_by_maker(tables, symbol, horizon, at))
+    return closes.filter(pl.col("replayed_model") == (model or ANSWERS)).drop("replayed_model")
+
+
+def _closes_by_maker(tables: KnownTables, symbol: str, horizon: int, at: datetime) -> pl.DataFrame:
+    """Sums by close and regime of each model's replays, and of the answered forecasts under `ANSWERS`."""
+    shown = (
+        matured_of(tables, symbol, at)
+        .lazy()
+        .filter(pl.col("horizon_sessions") == horizon, pl.col("kind").is_in(VISIBLE))
+    )
+    maker = pl.when(pl.col("kind") == REPLAY).then("model_name").otherwise(pl.lit(ANSWERS))
+    each = once_each(shown.with_columns(maker.alias("replayed_model")), "replayed_model")
+    return by_close(each, "replayed_model", "regime").collect()
 
 
 def _overall(closes: pl.DataFrame, overlap: int) -> api.GroupRecord:

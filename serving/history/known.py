@@ -63,6 +63,23 @@ class KnownTables:
         """The market whose tables these are."""
         return self.reader.market
 
+    def for_one_answer(self) -> "KnownTables":
+        """Return the same tables for the parts of one answer: versions are looked up, and rows filtered, once for all.
+
+        Rows stay shared with every other answer; what was filtered is dropped with the returned object.
+        """
+        return _TablesOfAnswer(self)
+
+    def once(self, _name: Key, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        """Return a frame that follows from the tables and its name alone; made once `for_one_answer`, else each time.
+
+        Parameters
+        ----------
+        _name
+            What the frame is, with the instant it is for.
+        """
+        return make()
+
     def known(self, spec: TableSpec, at: datetime, *, symbol: str | None = None) -> pl.DataFrame:
         """Return the rows of a table that were known at an instant.
 
@@ -78,7 +95,7 @@ class KnownTables:
         pl.DataFrame
             One row per key, the newest known one, sorted by the key; empty where the table was never written.
         """
-        return as_known(spec, self._rows(spec, symbol), at)
+        return self.once(("known", spec.name, symbol, at), lambda: as_known(spec, self._rows(spec, symbol), at))
 
     def kept(self, name: Key, specs: tuple[TableSpec, ...], make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
         """Return a frame made of some tables, made anew once one of them has a new version.
@@ -90,7 +107,10 @@ class KnownTables:
         specs
             Tables it is made of, with the decisions about forecasts where these are among them.
         """
-        versions = tuple(self.reader.version(spec) if self.reader.exists(spec) else -1 for spec in specs)
+        return self.kept_at(tuple(self._version(spec) for spec in specs), name, make)
+
+    def kept_at(self, versions: tuple[int, ...], name: Key, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        """Return a frame as `kept` does, for versions of its tables that the caller has looked up."""
         with self._lock:
             found = self._kept.get(name)
             if found is not None and found[0] == versions:
@@ -103,6 +123,10 @@ class KnownTables:
             self._drop_oldest()
         return made
 
+    def _version(self, spec: TableSpec) -> int:
+        """Version of a table, -1 where it was never written."""
+        return self.reader.version(spec) if self.reader.exists(spec) else -1
+
     def _drop_oldest(self) -> None:
         """Drop the frames used longest ago until the others are within both bounds; under the lock."""
         size = sum(frame.estimated_size() for _, frame in self._kept.values())
@@ -112,11 +136,37 @@ class KnownTables:
 
     def _rows(self, spec: TableSpec, symbol: str | None) -> pl.DataFrame:
         """Every row of a symbol, or of all, whenever it was known."""
-        if not self.reader.exists(spec):
+        if self._version(spec) < 0:
             return spec.empty()
         where = None if symbol is None else pl.col("symbol") == symbol
         versioned = (spec, FORECAST_DECISIONS) if spec.withdrawable else (spec,)
         return self.kept((spec.name, symbol), versioned, lambda: self.reader.read(spec, where=where))
+
+
+class _TablesOfAnswer(KnownTables):
+    """Tables of one answer, over the rows that all answers share."""
+
+    def __init__(self, shared: KnownTables) -> None:
+        super().__init__(shared.reader)
+        self._shared = shared
+        self._versions: dict[str, int] = {}
+        self._made: dict[Key, pl.DataFrame] = {}
+
+    def for_one_answer(self) -> KnownTables:
+        return self
+
+    def once(self, name: Key, make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
+    def kept(self, name: Key, specs: tuple[TableSpec, ...], make: Callable[[], pl.DataFrame]) -> pl.DataFrame:
+        return self._shared.kept_at(tuple(self._version(spec) for spec in specs), name, make)
+
+    def _version(self, spec: TableSpec) -> int:
+        if spec.name not in self._versions:
+            self._versions[spec.name] = super()._version(spec)
+        return self._versions[spec.name]
 
 
 def as_known(spec: TableSpec, rows: pl.DataFrame, at: datetime) -> pl.DataFrame:

@@ -63,6 +63,10 @@ def matured_of(tables: KnownTables, symbol: str, at: datetime) -> pl.DataFrame:
         Columns of `forecasts`, but ``known_time`` of the outcome, with those of `outcomes` and ``naive_loss``, null
         where no naive forecast of the same close and horizon has matured.
     """
+    return tables.once(("matured", symbol, at), lambda: _matured(tables, symbol, at))
+
+
+def _matured(tables: KnownTables, symbol: str, at: datetime) -> pl.DataFrame:
     outcomes = tables.kept(
         ("outcomes", symbol), (FORECASTS, OUTCOMES, FORECAST_DECISIONS), lambda: _all(tables, symbol)
     )
@@ -81,12 +85,12 @@ def beside_naive(matured: pl.LazyFrame) -> pl.LazyFrame:
     return matured.join(naive.unique(OF_CLOSE, keep="any"), on=OF_CLOSE, how="left")
 
 
-def once_each(matured: pl.LazyFrame) -> pl.LazyFrame:
-    """Keep one forecast of each model, close and horizon, the one that was made first.
+def once_each(matured: pl.LazyFrame, *groups: str) -> pl.LazyFrame:
+    """Keep one forecast of each model, close and horizon, the one that was made first, within each group if any.
 
     A question that was asked a thousand times is one forecast that came true, or did not.
     """
-    return matured.sort("made_at").unique([*OF_CLOSE, "model_name"], keep="first", maintain_order=True)
+    return matured.sort("made_at").unique([*OF_CLOSE, "model_name", *groups], keep="first", maintain_order=True)
 
 
 def _all(tables: KnownTables, symbol: str) -> pl.DataFrame:

@@ -180,17 +180,18 @@ def skill_record(summed: ClosesOf) -> api.SkillRecord:
     The skill ``1 - sum(loss) / sum(naive loss)`` is a ratio of sums over closes; its variance is that of the linearised
     residuals ``loss - ratio x naive loss`` by close, with Newey and West's (1987) weights for overlapping horizons.
     """
-    closes = summed.closes.filter(pl.col("compared") > 0)
-    outcomes, sessions = int(closes["compared"].sum()), closes.height
-    total, beside = float(closes["loss"].sum()), float(closes["naive_loss"].sum())
+    compared, loss, naive_loss = (summed.closes[name].to_numpy() for name in ("compared", "loss", "naive_loss"))
+    is_compared = compared > 0
+    loss, naive_loss = loss[is_compared], naive_loss[is_compared]
+    outcomes, sessions = int(compared.sum()), int(is_compared.sum())
+    total, beside = float(loss.sum()), float(naive_loss.sum())
     if outcomes < LEAST_OUTCOMES or beside <= 0:
         absent = dict.fromkeys(("pinball_loss", "naive_loss", "skill", "low", "high"))
         return api.SkillRecord(
             outcomes=outcomes, sessions=sessions, **absent, is_enough=False, sentence=_too_few(outcomes)
         )
     ratio = total / beside
-    residuals = (closes["loss"] - ratio * closes["naive_loss"]).to_numpy()
-    reach = Z90 * math.sqrt(variance_of_sum(residuals, summed.overlap - 1)) / beside
+    reach = Z90 * math.sqrt(variance_of_sum(loss - ratio * naive_loss, summed.overlap - 1)) / beside
     skill, low, high = (round(end, DECIMALS) for end in (1 - ratio, 1 - ratio - reach, 1 - ratio + reach))
     return api.SkillRecord(
         outcomes=outcomes,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
 from serving.api import DISCLAIMER
@@ -14,11 +15,15 @@ from serving.pages.appearance import COLOURS, SCHEMES, THEME
 from serving.pages.site import is_built
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from starlette.types import Scope
 
 FOLDER = Path(__file__).parent
 STATIC, TEMPLATES = FOLDER / "static", FOLDER / "templates"
 PAST = "Past performance is no guarantee of future results, and a band that held before may not hold again."
+BETWEEN_CELLS, BETWEEN_ROWS = "\x1f", "\x1e"
+"""Separators of ASCII for units and records: no text of a page holds them."""
 FILTERS = (
     formats.percent,
     formats.signed,
@@ -43,6 +48,7 @@ def templates() -> Environment:
     )
     made.filters |= {function.__name__: function for function in FILTERS}
     made.globals |= {
+        "cells": cells,
         "count": formats.count,
         "disclaimer": DISCLAIMER,
         "past": PAST,
@@ -50,6 +56,37 @@ def templates() -> Environment:
         "has_site": is_built,
     }
     return made
+
+
+def cells(rows: "Iterable[Sequence[str]]", *classes: str) -> Markup:
+    """Return rows of a table as HTML, the first cell of each its head; for tables of hundreds of rows.
+
+    All texts are escaped at once, which takes a tenth of the time of a loop over them in a template.
+
+    Parameters
+    ----------
+    rows
+        Texts of the cells.
+    classes
+        Class of each column, empty for none; ``=`` where the text of the cell, a word of ours, is its class too.
+
+    Examples
+    --------
+    >>> print(cells([("2012-12-31", "<b>"), ("2012-12-28", "1.5")], "", "num"))
+    <tr><th scope="row">2012-12-31</th><td class="num">&lt;b&gt;</td></tr>
+    <tr><th scope="row">2012-12-28</th><td class="num">1.5</td></tr>
+    """
+    text = str(escape(BETWEEN_ROWS.join(BETWEEN_CELLS.join(row) for row in rows)))
+    if not text:
+        return Markup()
+    others = "".join(_cell(number, name) for number, name in enumerate(classes[1:], 1))
+    row = f'<tr><th scope="row">{{0}}</th>{others}</tr>'
+    return Markup("\n".join(row.format(*line.split(BETWEEN_CELLS)) for line in text.split(BETWEEN_ROWS)))  # noqa: S704 - escaped above
+
+
+def _cell(number: int, name: str) -> str:
+    """HTML of a cell with a place for its text."""
+    return f'<td class="{{{number}}}">{{{number}}}</td>' if name == "=" else f'<td class="{name}">{{{number}}}</td>'
 
 
 def html(scope: "Scope", template: str, status: int = 200, **values: Any) -> HTMLResponse:

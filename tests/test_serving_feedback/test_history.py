@@ -331,6 +331,31 @@ def test_a_new_version_of_a_table_is_seen_at_once_and_an_old_one_costs_no_read(m
     assert tables.known(BARS, DEMO_START + LATE, symbol="AAA")["high"][-1] == pytest.approx(2 * first["high"][-1])
 
 
+def test_parts_of_one_answer_say_what_each_says_alone_at_every_instant(lived):
+    for at in lived.closes[-3:]:
+        answer = lived.tables.for_one_answer()
+        for model in (None, "naive", "ridge"):
+            assert calibration_of(answer, "AAA", 1, at, model=model) == calibration_of(
+                lived.tables, "AAA", 1, at, model=model
+            )
+            assert outcomes_of(answer, "AAA", 1, at, model=model) == outcomes_of(
+                lived.tables, "AAA", 1, at, model=model
+            )
+
+
+def test_an_answer_filters_once_and_the_next_answer_sees_a_new_version(market, closes):
+    shared = KnownTables(market)
+    answer = shared.for_one_answer()
+    first = answer.known(BARS, DEMO_START, symbol="AAA")
+    assert answer.known(BARS, DEMO_START, symbol="AAA") is first
+    assert answer.known(BARS, closes[5], symbol="AAA").height < first.height
+    last = market.read(BARS, where=(pl.col("symbol") == "AAA") & (pl.col("event_time") == closes[-1]))
+    market.merge(BARS, last.with_columns(pl.col("known_time") + LATE, pl.col("high") * 2))
+    later = DEMO_START + LATE
+    doubled = pytest.approx(2 * first["high"][-1])
+    assert shared.for_one_answer().known(BARS, later, symbol="AAA")["high"][-1] == doubled
+
+
 def test_no_more_frames_are_kept_than_allowed(market):
     tables = KnownTables(market, most=2)
     for symbol in (*SYMBOLS, *SYMBOLS):

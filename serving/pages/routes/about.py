@@ -15,5 +15,5 @@ def show(request: "Request") -> "Response":
     """Show what these pages can and cannot tell."""
     visit = Visit.of(request)
     notice = (STATIC / "vendor" / "NOTICE").read_text(encoding="utf-8")
-    survivors = survivorship_of(visit.dashboard.tables.reader, visit.as_of.instant)
+    survivors = survivorship_of(visit.tables.reader, visit.as_of.instant)
     return visit.page("about.html", "About", notice=notice, survivorship=survivors)

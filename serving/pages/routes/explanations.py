@@ -59,7 +59,7 @@ def _what_if(visit: Visit, symbol: str, answer: "ExplanationAnswer") -> views.Wh
     largest = sorted(contributions, key=lambda each: -abs(each.contribution))[:SWEPT]
     sweep = Sweep(features=[each.feature for each in largest if each.contribution] or [largest[0].feature])
     told = visit.client.what_if(CounterfactualRequest(prediction_id=answer.prediction_id, sweep=sweep))
-    record = history.calibration_of(visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant)
+    record = history.calibration_of(visit.tables, symbol, visit.horizon, visit.as_of.instant)
     return views.what_if_view(told, record)
 
 

@@ -68,7 +68,12 @@ class Visit:
         choice = as_of_choice(closed["session"].to_list(), asked, history.instant_as_of(market, asked, now))
         return cls(request, dashboard, session, choice, horizon_of(request, market))
 
-    @property
+    @cached_property
+    def tables(self) -> history.KnownTables:
+        """Tables as they were known at an instant, looked up once for all parts of the page."""
+        return self.dashboard.tables.for_one_answer()
+
+    @cached_property
     def client(self) -> "Client":
         """The endpoint, asked in the name of whoever is logged in."""
         return self.dashboard.endpoint.of(self.session.caller)
@@ -82,7 +87,7 @@ class Visit:
     @cached_property
     def models(self) -> list[str]:
         """Models with a walk-forward score or a matured replay that was known at the session looked back to."""
-        tables, at = self.dashboard.tables, self.as_of.instant
+        tables, at = self.tables, self.as_of.instant
         scored = {model.model for model in history.models_of(tables, at)}
         replayed = {record.group for record in history.records_by(tables, "model_name", self.horizon, at)}
         return sorted((scored | replayed) - {BLEND})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show_all(request: "Request") -> "Response":
     """Show the walk-forward score of each model over one horizon, and how its forecasts did since."""
     visit = Visit.of(request)
-    tables, at = visit.dashboard.tables, visit.as_of.instant
+    tables, at = visit.tables, visit.as_of.instant
     scores = views.model_lines(history.models_of(tables, at), visit.horizon, visit.horizons[visit.horizon])
     records = history.records_by(tables, "model_name", visit.horizon, at)
     return visit.page("models.html", "Models", scores=scores, lines=views.record_lines(records))
@@ -29,7 +29,7 @@ def show(request: "Request") -> "Response":
     """Show one model: its score over each horizon, its record by regime, size and symbol, and as it is served."""
     visit = Visit.of(request)
     name = request.path_params["name"]
-    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    tables, at, horizon = visit.tables, visit.as_of.instant, visit.horizon
     if name not in visit.models:
         raise UnknownNameError("model", name[:40], visit.models)
     own = [model for model in history.models_of(tables, at) if model.model == name]
@@ -50,7 +50,7 @@ def show(request: "Request") -> "Response":
 
 def _trials(visit: Visit, name: str) -> str:
     family = family_of(name, FORECAST_V2.name, visit.horizons[visit.horizon])
-    found = families_of(visit.dashboard.tables.reader, visit.as_of.instant, [family])
+    found = families_of(visit.tables.reader, visit.as_of.instant, [family])
     return views.trials_line(found, family)
 
 

@@ -19,9 +19,7 @@ def newest_forecast(visit: "Visit", symbol: str) -> "HistoryForecast":
         If none was known then.
     """
     page = history.RowsPage(limit=1)
-    found = history.forecasts_of(
-        visit.dashboard.tables, symbol, visit.horizon, visit.as_of.instant, page=page
-    ).forecasts
+    found = history.forecasts_of(visit.tables, symbol, visit.horizon, visit.as_of.instant, page=page).forecasts
     if not found:
         market = visit.dashboard.market
         raise NotReadyError(f"No forecast of {symbol} was known then. The next run makes one: `{market.next_run}`.")

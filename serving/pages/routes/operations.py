@@ -26,7 +26,7 @@ EACH_CLOSE = (BARS, QUALITY_SCORES, REGIMES, MODEL_WINDOWS, FORECASTS, OUTCOMES,
 def show(request: "Request") -> "Response":
     """Show which checks fail, how fresh the tables are, what drifted, how long answers took, and the endpoint."""
     visit = Visit.of(request)
-    tables, at = visit.dashboard.tables, visit.as_of.instant
+    tables, at = visit.tables, visit.as_of.instant
     settings = visit.dashboard.settings
     return visit.page(
         "operations.html",
@@ -47,7 +47,7 @@ def _state(visit: Visit, spec: "TableSpec") -> views.TableState:
     """Describe a table as it stands now; one that is damaged counts as one without rows, and `doctor` tells more."""
     state = views.TableState(spec.name, spec.layer, spec.meaning, is_due_each_close=spec in EACH_CLOSE)
     try:
-        report = visit.dashboard.tables.reader.report(spec)
+        report = visit.tables.reader.report(spec)
     except (TableNotFoundError, DamagedTableError):
         return state
     last, now = report.last, visit.dashboard.now()

@@ -18,7 +18,7 @@ def show(request: "Request") -> "Response":
     """Show what a forecast was made from, as the endpoint tells it."""
     visit = Visit.of(request)
     receipt = visit.client.receipt(request.path_params["prediction_id"])
-    made = visit.dashboard.tables
+    made = visit.tables
     bars = _bars_ahead(visit, receipt)
     model = receipt.models[0].name if receipt.kind == "replay" and receipt.models else None
     record = history.calibration_of(made, receipt.symbol, bars, visit.as_of.instant, model=model)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def show(request: "Request") -> "Response":
     """Show the decisions that were known."""
     visit = Visit.of(request)
-    tables, at = visit.dashboard.tables, visit.as_of.instant
+    tables, at = visit.tables, visit.as_of.instant
     selections, regimes = history.selections_of(tables, at), history.regimes_of(tables, at)
     costs = history.choice_costs_of(tables, in_force(selections), at)
     shown = strategies_view(selections, regimes, 1 / SelectionRule().alpha, costs)

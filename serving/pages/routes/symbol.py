@@ -34,7 +34,7 @@ def show(request: "Request") -> "Response":
     """Show a symbol as it was known at the instant that is looked back to."""
     visit = Visit.of(request)
     symbol = request.path_params["symbol"]
-    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    tables, at, horizon = visit.tables, visit.as_of.instant, visit.horizon
     bars = history.bars_of(tables, symbol, at, page=history.RowsPage(limit=BARS))
     if not bars.bars:
         raise _unknown(visit, symbol)
@@ -63,15 +63,15 @@ def show(request: "Request") -> "Response":
 def _unknown(visit: Visit, symbol: str) -> QuantlakeError:
     """Return why nothing of a symbol is shown: there is none, or nothing of it was known then."""
     now = visit.dashboard.now()
-    if history.bars_of(visit.dashboard.tables, symbol, now, page=history.RowsPage(limit=1)).bars:
+    if history.bars_of(visit.tables, symbol, now, page=history.RowsPage(limit=1)).bars:
         at = formats.instant(visit.as_of.instant)
         return NotReadyError(f"No bar of {symbol} was known at {at}. Look at a later session, or live.")
-    known = universe_at(visit.dashboard.tables.reader, visit.dashboard.market.name, now)
+    known = universe_at(visit.tables.reader, visit.dashboard.market.name, now)
     return UnknownNameError("symbol", symbol[:40], known)
 
 
 def _chart(visit: Visit, symbol: str, bars: "BarsAnswer", model: str | None) -> PriceChart:
-    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    tables, at, horizon = visit.tables, visit.as_of.instant, visit.horizon
     page = history.RowsPage(limit=BARS)
     forecasts = history.forecasts_of(tables, symbol, horizon, at, model=model, page=page).forecasts
     outcomes = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page).outcomes
@@ -110,7 +110,7 @@ def _card(visit: Visit, head: views.SymbolHead, record: "CalibrationAnswer") -> 
 
 
 def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[views.AccuracyLine, ...]":
-    tables, at = visit.dashboard.tables, visit.as_of.instant
+    tables, at = visit.tables, visit.as_of.instant
     each = [history.calibration_of(tables, symbol, visit.horizon, at, model=name) for name in visit.models]
     told = history.accuracy_of(tables, symbol, visit.horizon, at)
     return views.accuracy_lines(record, each, told.overall if told.record == "in_replay" else None)
@@ -118,7 +118,7 @@ def _accuracy(visit: Visit, symbol: str, record: "CalibrationAnswer") -> "tuple[
 
 def _came(visit: Visit, symbol: str, model: str | None) -> AccuracyView:
     """Return what came of one model's replays, or of the answered forecasts; of the blend's replays until these do."""
-    tables, at, page = visit.dashboard.tables, visit.as_of.instant, history.RowsPage(limit=POINTS)
+    tables, at, page = visit.tables, visit.as_of.instant, history.RowsPage(limit=POINTS)
     return accuracy_view(history.accuracy_of(tables, symbol, visit.horizon, at, model=model, page=page))
 
 
@@ -126,7 +126,7 @@ def _outcomes(
     visit: Visit, symbol: str, model: str | None, record: "CalibrationAnswer"
 ) -> "tuple[views.OutcomeLine, ...]":
     """Return the last outcomes of one model's replays, or of the answered forecasts, whose record is given."""
-    tables, at, horizon = visit.dashboard.tables, visit.as_of.instant, visit.horizon
+    tables, at, horizon = visit.tables, visit.as_of.instant, visit.horizon
     page = history.RowsPage(limit=OUTCOMES)
     found = history.outcomes_of(tables, symbol, horizon, at, model=model, page=page)
     if model is not None:

@@ -25,7 +25,7 @@ def show(request: "Request") -> "Response":
     asked = request.query_params
     whose = one_of("list", asked.get("list", "all"), WHOSE)
     listed = panel_of(partial(own_symbols, visit)) if whose == "mine" else Panel(symbols_of(visit))
-    tables, horizon, at = visit.dashboard.tables, visit.horizon, visit.as_of.instant
+    tables, horizon, at = visit.tables, visit.horizon, visit.as_of.instant
     watched = history.watched_symbols(tables, listed.shown or [], horizon, at)
     tell = partial(history.watch_rows, tables, horizon=horizon, at=at)
     names, degraded = _names(visit)
@@ -59,7 +59,7 @@ def own_symbols(visit: Visit) -> list[str]:
 def symbols_of(visit: Visit) -> list[str]:
     """Return the members of the market at the instant that the page looks back to, without its index."""
     market = visit.dashboard.market
-    members = universe_at(visit.dashboard.tables.reader, market.name, visit.as_of.instant)
+    members = universe_at(visit.tables.reader, market.name, visit.as_of.instant)
     return [symbol for symbol in members if symbol != market.index]
 
 

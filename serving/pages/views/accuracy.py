@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.api import AccuracyAnswer, AccuracyGroup, AccuracyPoint, HitRecord, RecordKind
 from serving.pages import formats
@@ -35,15 +36,14 @@ class GroupLine:
     remark: str
 
 
-@dataclass(frozen=True)
-class PointLine:
-    """One forecast beside what came."""
+class PointLine(NamedTuple):
+    """One forecast beside what came: the cells of its row."""
 
     close: str
     regime: str
     median: str
     realised: str
-    is_inside: bool
+    place: str
     known: str
 
 
@@ -140,6 +140,6 @@ def _point(point: AccuracyPoint) -> PointLine:
         regime=formats.words(point.regime),
         median=formats.signed(point.p50, 2),
         realised=formats.signed(point.realised_return, 2),
-        is_inside=point.is_inside,
+        place="inside" if point.is_inside else "outside",
         known=formats.instant(point.known_time),
     )

@@ -6,7 +6,7 @@ seconds since 1970 of closes, by which the chart orders them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -70,7 +70,12 @@ class PriceChart:
     @property
     def data(self) -> dict[str, Any]:
         """The same for the script of the page."""
-        return asdict(self)
+        return {
+            "closes": [vars(point) for point in self.closes],
+            "ahead": None if self.ahead is None else vars(self.ahead),
+            "ghosts": [vars(band) for band in self.ghosts],
+            "caption": self.caption,
+        }
 
 
 def price_chart(

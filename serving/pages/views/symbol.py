@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from serving.api import (
     CalibrationAnswer,
@@ -124,9 +125,8 @@ class FeaturePanel:
     lines: tuple[FeatureLine, ...]
 
 
-@dataclass(frozen=True)
-class BarLine:
-    """One bar, as it is printed."""
+class BarLine(NamedTuple):
+    """One bar, as it is printed: the cells of its row."""
 
     session: str
     close: str
