@@ -37,8 +37,8 @@ def measure() -> Topic:
         "a halt, on disk": halts,
     }
     runaway = (
-        f"Runaway of 2012 ({PARENTS} parents, a child every {1e3 * MINUTES * 60 / CHILDREN:.2f} ms): after {sent} "
-        f"orders within {seconds:.2f} s, and {asked} that were asked for, the strategy was halted."
+        f"Runaway of 2012 ({PARENTS} parents, a child every {1e3 * MINUTES * 60 / CHILDREN:.2f} ms): {sent} orders "
+        f"within {seconds:.2f} s, and {asked} that were asked for, the strategy was halted."
     )
     return Topic(
         title="Risk gate",
