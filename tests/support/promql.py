@@ -4,16 +4,22 @@ Prometheus' own parser reads the expression; whatever is not of these kinds is r
 """
 
 import operator
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import promql_parser as promql
 
-COMPARED = {
+Labels = frozenset[tuple[str, str]]
+Values = dict[Labels, float]
+Samples = Iterable[tuple[str, dict[str, str], float]]
+
+COMPARED: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, ">": operator.gt, ">=": operator.ge, "<=": operator.le, "==": operator.eq, "!=": operator.ne,
 }  # fmt: skip
-AGGREGATED = {"max": max, "min": min, "sum": sum}
+AGGREGATED: dict[str, Callable[[list[float]], float]] = {"max": max, "min": min, "sum": sum}
 
 
-def evaluate(expression, samples):
+def evaluate(expression: str, samples: Samples) -> Values:
     """Return the value by labels of each series that an expression gives.
 
     Parameters
@@ -24,7 +30,7 @@ def evaluate(expression, samples):
     return _value(promql.parse(expression), samples)
 
 
-def _value(node, samples):
+def _value(node: Any, samples: Samples) -> Values:
     match node:
         case promql.ParenExpr():
             return _value(node.expr, samples)
@@ -47,16 +53,17 @@ def _value(node, samples):
     raise NotImplementedError(f"This evaluator does not know {type(node).__name__} of {node.prettify()}.")
 
 
-def _is_matched(labels, matcher):
+def _is_matched(labels: dict[str, str], matcher: Any) -> bool:
     kind = str(matcher.op)
     if kind not in {"MatchOp.Equal", "MatchOp.NotEqual"}:
         raise NotImplementedError(f"This evaluator does not know the match {kind}.")
-    return (labels.get(matcher.name, "") == matcher.value) == (kind == "MatchOp.Equal")
+    is_equal: bool = labels.get(matcher.name, "") == matcher.value
+    return is_equal == (kind == "MatchOp.Equal")
 
 
-def _aggregated(node, values):
+def _aggregated(node: Any, values: Values) -> Values:
     kept = set(node.modifier.labels) if node.modifier else set()
-    groups = {}
+    groups: dict[Labels, list[float]] = {}
     for labels, value in values.items():
         groups.setdefault(frozenset(pair for pair in labels if pair[0] in kept), []).append(value)
     # As in Prometheus, NaN is taken only where there is nothing else.
