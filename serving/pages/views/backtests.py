@@ -124,8 +124,8 @@ def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.Data
         backtest_id=record.backtest_id,
         strategy=row["strategy"],
         summary=(
-            f"Held: {row['held']}. {formats.count(row['sessions'], 'session')} from {formats.day(row['first_session'])} to "
-            f"{formats.day(row['event_time'])}, {formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them "
+            f"Held: {row['held']}. {formats.count(row['sessions'], 'session')} from {formats.day(row['first_session'])} "
+            f"to {formats.day(row['event_time'])}, {formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them "
             f"delisted, capital {row['capital']:,.0f}"
         ),
         stale=(
