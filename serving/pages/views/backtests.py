@@ -124,9 +124,10 @@ def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.Data
         backtest_id=record.backtest_id,
         strategy=row["strategy"],
         summary=(
-            f"Held: {row['held']}. {formats.count(row['sessions'], 'session')} from {formats.day(row['first_session'])} "
-            f"to {formats.day(row['event_time'])}, {formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them "
-            f"delisted, capital {row['capital']:,.0f}"
+            f"Held: {row['held']}. {formats.count(row['sessions'], 'session')} from "
+            f"{formats.day(row['first_session'])} to {formats.day(row['event_time'])}, "
+            f"{formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them delisted, "
+            f"capital {row['capital']:,.0f}"
         ),
         stale=(
             f"It ends at the close of {formats.day(row['event_time'])}, and {formats.count(later, 'session')} closed "
