@@ -29,6 +29,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/strategies", "read"),
     Rule("GET", "/backtests", "read"),
     Rule("GET", "/backtests/{backtest_id}", "read"),
+    Rule("GET", "/desk", "operator"),
+    Rule("GET", "/desk/{decision_id}", "operator"),
     Rule("GET", "/risk", "read"),
     Rule("POST", "/risk/halt", "operator"),
     Rule("POST", "/risk/resume", "operator"),

@@ -27,7 +27,7 @@ THEMES = ("light", "dark")
 COLOURS = ("blue-orange", "green-red", "purple-green")
 PAGES = (
     "/", "/?list=mine", "/s/KO", "/s/KO?as_of=2012-12-14", "/s/KO/why", "/s/KO/why?find=direction", "/s/KO/words",
-    "/models", "/models/ridge", "/strategies", "/backtests", "/operations", "/settings", "/about",
+    "/models", "/models/ridge", "/strategies", "/backtests", "/desk", "/operations", "/settings", "/about",
 )  # fmt: skip
 EMPTY = ("/?search=nothing-like-it", "/?as_of=2011-01-04", "/s/KO?as_of=2011-03-01", "/strategies?as_of=2011-01-04")
 ERRORS = ("/s/APPL", "/nothing", "/receipts/nothing", "/jobs/nothing", "/?as_of=no-day")

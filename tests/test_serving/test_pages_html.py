@@ -227,7 +227,7 @@ def test_a_symbol_without_a_bar_of_the_last_closes_is_marked_stale(watched_home)
 def test_a_home_without_tables_says_what_makes_them(settings):
     with visiting(build_dashboard(settings), settings) as client:
         log_in_as_owner(client, settings)
-        for path in ("/", "/models", "/strategies", "/backtests", "/operations", "/about"):
+        for path in ("/", "/models", "/strategies", "/backtests", "/desk", "/operations", "/about"):
             found = page(client, path)
             assert "Nothing yet." in found.text(id="main") or path == "/about", path
 
