@@ -1,10 +1,10 @@
 """One session of the desk: reconcile with the broker, take in what happened, decide, and send orders."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lake import calendars
 from lake.disk import file_lock
@@ -254,10 +254,10 @@ class PaperDesk:
         guard = guard_of(self.configured, self.account, market, found[1], equity)
         return self._send_one(order, guard, self.now.timestamp())
 
-    def _note(self, row: Row, status: str, reason: str) -> None:
+    def _note(self, row: Mapping[str, Any], status: str, reason: str) -> None:
         """Write a change of an order that is the desk's own, not the broker's."""
         changed = {"sequence": row["sequence"] + 1, "status": status, "reason": reason}
-        self.journal.write([(ORDERS, row | changed | {"event_time": self.now, "known_time": self.now})])
+        self.journal.write([(ORDERS, dict(row) | changed | {"event_time": self.now, "known_time": self.now})])
 
     def _finish_equal_weight(self, close: datetime) -> None:
         """Send what 1/N did not send because a run was cut off after its decisions were written down."""
