@@ -15,7 +15,7 @@
 from serving.desk.account import PAPER, DeskAccount
 from serving.desk.attribution import Attribution, attribute
 from serving.desk.broker import Broker, BrokerEvent, BrokerStatement
-from serving.desk.deciding import Decision, DeskLimits, decide
+from serving.desk.deciding import DeskDecision, DeskLimits, decide
 from serving.desk.draining import drain_desk
 from serving.desk.exporting import ExportedFile, altered_files, export_desk
 from serving.desk.journal import DeskJournal
@@ -45,11 +45,11 @@ __all__ = [
     "BrokerEvent",
     "BrokerStatement",
     "CountedVote",
-    "Decision",
     "DecisionInputs",
     "DecisionRecord",
     "DecisionReplay",
     "DeskAccount",
+    "DeskDecision",
     "DeskJournal",
     "DeskLimits",
     "DeskRecord",

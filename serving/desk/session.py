@@ -14,7 +14,7 @@ from lake.spec import TableSpec
 from lake.tables import DECISIONS, EQUITY, ORDERS, VOTES
 from serving.desk.account import DeskAccount
 from serving.desk.broker import Broker, BrokerStatement
-from serving.desk.deciding import Decision, DeskLimits, decide
+from serving.desk.deciding import DeskDecision, DeskLimits, decide
 from serving.desk.gathering import DeskMarket, inputs_of, read_market
 from serving.desk.guarding import ORDERS_A_SECOND, guard_of
 from serving.desk.journal import DeskJournal, Row, newest_states
@@ -160,7 +160,7 @@ class PaperDesk:
         self.journal.write(rows, account=self.account.name, event=events[-1].sequence)
         return len(events)
 
-    def preview(self) -> list[Decision]:
+    def preview(self) -> list[DeskDecision]:
         """Return what would be decided at the newest close, with nothing written down and nothing sent."""
         statement, market = self._ready()
         newest = calendars.last_close(self.now - self.lake.market.decided_after, self.lake.market.grid)
@@ -212,7 +212,7 @@ class PaperDesk:
             without_advice=market.without_advice,
         )
 
-    def _rows_of(self, decided: Sequence[tuple[DecisionInputs, Decision]]) -> list[tuple[TableSpec, Row]]:
+    def _rows_of(self, decided: Sequence[tuple[DecisionInputs, DeskDecision]]) -> list[tuple[TableSpec, Row]]:
         rows: list[tuple[TableSpec, Row]] = []
         for inputs, decision in decided:
             content, seal = receipt_of(inputs, decision)

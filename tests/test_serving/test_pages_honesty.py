@@ -23,7 +23,9 @@ from support.dashboard import Page, log_in_as_owner, visiting
 INSTANT = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC")
 BADGE = re.compile(r"(held|in replay) \d+ % \(|not enough outcomes \(n = ")
 WITH_BANDS = ("/", "/s/KO", "/s/AAPL?model=ridge&horizon=5", "/s/KO/why")
-WITHOUT_BANDS = ("/models", "/models/ridge", "/s/KO/words", "/strategies", "/backtests", "/desk", "/operations", "/about")
+WITHOUT_BANDS = (
+    "/models", "/models/ridge", "/s/KO/words", "/strategies", "/backtests", "/desk", "/operations", "/about",
+)  # fmt: skip
 QUICK, MANY = 60, 1_000
 POOL = ["naive", "ridge", "buy_and_hold"]
 
