@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from lake.calendars import count_closes
 from serving import desk
 from serving.api import ADVICE_DISCLAIMER
 from serving.pages.routes.frame import Visit
@@ -16,7 +17,8 @@ def show(request: "Request") -> "Response":
     """Show every account that was known."""
     visit = Visit.of(request)
     found = desk.desk_records(visit.dashboard.tables.reader, visit.as_of.instant)
-    shown = [desk_view(each) for each in found]
+    at, grid = visit.as_of.instant, visit.dashboard.market.grid
+    shown = [desk_view(each, count_closes(each.equity[-1]["event_time"], at, grid)) for each in found]
     return visit.page("desk.html", "Desk", accounts=shown, disclaimer=ADVICE_DISCLAIMER)
 
 

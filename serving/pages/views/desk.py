@@ -26,6 +26,8 @@ class DeskAccountView:
 
     Parameters
     ----------
+    stale
+        How far the market has gone on since; empty where it has not.
     summary
         Equity and 1/N, in a sentence.
     sessions, positions
@@ -39,6 +41,7 @@ class DeskAccountView:
     """
 
     account: str
+    stale: str
     summary: str
     sessions: tuple[tuple[str, ...], ...]
     positions: tuple[tuple[str, ...], ...]
@@ -62,13 +65,25 @@ class DecisionView:
     seal: str
 
 
-def desk_view(found: "DeskRecord") -> DeskAccountView:
-    """Return the view of an account."""
+def desk_view(found: "DeskRecord", later: int) -> DeskAccountView:
+    """Return the view of an account.
+
+    Parameters
+    ----------
+    later
+        Closes since its newest session.
+    """
     first, last = found.equity[0], found.equity[-1]
     status = {row["order_id"]: row["status"] for row in found.orders}
     gain, null = last["equity"] / first["equity"] - 1, last["equal_weight_equity"] / first["equal_weight_equity"] - 1
     return DeskAccountView(
         account=found.account,
+        stale=(
+            f"The account stands at {formats.instant(last['event_time'])}, {formats.count(later, 'session')} ago: the "
+            "desk has not run since, or the bars are not there yet. `quantlake desk decide` runs it."
+            if later
+            else ""
+        ),
         summary=(
             f"{formats.instant(last['event_time'])}: equity {_money(last['equity'])}, {formats.signed(gain, 2)} in "
             f"{formats.count(len(found.equity), 'session')}; 1/N under the same costs "
