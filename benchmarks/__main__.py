@@ -30,6 +30,7 @@ TOPICS = (
     "history",
     "pages",
     "risk",
+    "desk",
 )
 """Modules of this folder; each has a function `measure` that returns a `Topic`, or several."""
 

@@ -9,12 +9,13 @@
 - `session`, `updating`: one session: reconcile with the broker, take in what happened, decide, send
 - `reconciling`: a back-test over the paper period against the desk, fill by fill
 - `attribution`, `reading`, `exporting`: what earned the result, and what is shown and handed out of it
+- `tables`: the desk as its tables knew it at an instant
 """
 
 from serving.desk.account import PAPER, DeskAccount
 from serving.desk.attribution import Attribution, attribute
 from serving.desk.broker import Broker, BrokerEvent, BrokerStatement
-from serving.desk.deciding import Decision, DeskLimits, decide
+from serving.desk.deciding import DeskDecision, DeskLimits, decide
 from serving.desk.draining import drain_desk
 from serving.desk.exporting import ExportedFile, altered_files, export_desk
 from serving.desk.journal import DeskJournal
@@ -28,6 +29,7 @@ from serving.desk.simulated import SimulatedBroker
 from serving.desk.situation import DeskSituation
 from serving.desk.sqlite import BROKER_FILE, JOURNAL_FILE
 from serving.desk.stream import BarStream
+from serving.desk.tables import DecisionRecord, DeskRecord, decision_record, desk_records
 from serving.desk.updating import update_desk, update_reconciliation
 from serving.desk.votes import CountedVote, Vote
 
@@ -43,12 +45,14 @@ __all__ = [
     "BrokerEvent",
     "BrokerStatement",
     "CountedVote",
-    "Decision",
     "DecisionInputs",
+    "DecisionRecord",
     "DecisionReplay",
     "DeskAccount",
+    "DeskDecision",
     "DeskJournal",
     "DeskLimits",
+    "DeskRecord",
     "DeskRules",
     "DeskRun",
     "DeskSituation",
@@ -64,6 +68,8 @@ __all__ = [
     "attribute",
     "compare",
     "decide",
+    "decision_record",
+    "desk_records",
     "desk_views",
     "drain_desk",
     "explained",

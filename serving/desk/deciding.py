@@ -44,7 +44,7 @@ class DeskLimits:
 
 
 @dataclass(frozen=True)
-class Decision:
+class DeskDecision:
     """What was decided about one symbol.
 
     Parameters
@@ -99,7 +99,7 @@ def decide(
     rules: DeskRules,
     limits: DeskLimits,
     weights: Mapping[str, float],
-) -> Decision:
+) -> DeskDecision:
     """Return what to do about one symbol.
 
     The target is the sum of weight times target over the votes that have not expired; what has no weight, or expired,
@@ -144,7 +144,7 @@ def decide(
     bound = _limited(_ruled(wanted, ruled, book), book, limits)
     quantity = 0.0 if bound.effect == "hold" else _shares(bound.target, book, limits)
     bound, quantity = _worthwhile(bound, quantity, book, limits)
-    return Decision(
+    return DeskDecision(
         decision_id=book.decision_id,
         symbol=book.symbol,
         wanted=wanted,

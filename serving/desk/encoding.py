@@ -92,8 +92,8 @@ def _plain(value: Any) -> Any:
 
 def _fields(value: Any) -> Iterable[tuple[str, Any]]:
     if is_dataclass(value):
-        return ((each.name, getattr(value, each.name)) for each in fields(value))
-    return value._asdict().items() if hasattr(value, "_asdict") else value.items()
+        return [(each.name, getattr(value, each.name)) for each in fields(value)]
+    return list(value._asdict().items() if hasattr(value, "_asdict") else value.items())
 
 
 def _instant(text: str | None) -> datetime | None:

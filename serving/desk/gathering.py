@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SELECTED = "selected"
 SESSIONS_READ = 600
 """Sessions of bars that are read: as many as a value at risk rests on, and some before the first of them."""
-TOLERANCE = "moderate"
+TOLERANCE: api.RiskTolerance = "moderate"
 ADVICE = f"advice:{TOLERANCE}"
 """Advice votes beside the strategies, without evidence weight: nothing has yet shown that it adds to them."""
 STRATEGY = "strategy:"
@@ -197,7 +197,7 @@ def _advice_votes(
         answers, without = advice_for(lake, symbols, context, now, home=home)
     except NotReadyError:
         return {}, f"none of the {len(symbols)} symbols has an answered forecast to advise on"
-    found = {}
+    found: dict[str, tuple[Vote, ...]] = {}
     for answer in answers:
         told, price = answer.recommendation, answer.reference_price
         if answer.as_of != close:

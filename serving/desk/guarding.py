@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from serving.risk import RiskAccount, RiskGuard, expected_volatility, filtered_scenarios, limits_of
-from serving.risk.tail import LEAST_SESSIONS, WARM_UP_SESSIONS
+from serving.risk import (
+    LEAST_SESSIONS,
+    WARM_UP_SESSIONS,
+    RiskAccount,
+    RiskGuard,
+    expected_volatility,
+    filtered_scenarios,
+    limits_of,
+)
 
 if TYPE_CHECKING:
     from lake.settings import Settings

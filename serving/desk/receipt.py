@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lake.errors import SchemaError
-from serving.desk.deciding import Decision, DeskLimits, decide
+from serving.desk.deciding import DeskDecision, DeskLimits, decide
 from serving.desk.rules import DeskRules
 from serving.desk.situation import DeskSituation
 from serving.desk.votes import Vote
@@ -35,7 +35,7 @@ class DecisionInputs:
     weights: Mapping[str, float]
     tables: Mapping[str, int]
 
-    def decide(self) -> Decision:
+    def decide(self) -> DeskDecision:
         """Make the decision."""
         return decide(self.votes, self.book, self.rules, self.limits, self.weights)
 
@@ -64,7 +64,7 @@ class DecisionReplay:
     made: str
 
 
-def receipt_of(inputs: DecisionInputs, decision: Decision) -> tuple[str, str]:
+def receipt_of(inputs: DecisionInputs, decision: DeskDecision) -> tuple[str, str]:
     """Return the receipt of a decision as JSON, and its seal: the SHA-256 of that text."""
     content = _text(
         {
@@ -116,7 +116,7 @@ def replay_receipt(decision_id: str, content: str, seal: str) -> DecisionReplay:
     return DecisionReplay(decision_id, verdict, is_same, stored, made)
 
 
-def _result(decision: Decision) -> dict[str, Any]:
+def _result(decision: DeskDecision) -> dict[str, Any]:
     """Return what was decided; of the votes, whose inputs stand above it, what became of them."""
     plain: dict[str, Any] = _plain(decision)
     votes = [

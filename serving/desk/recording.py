@@ -14,14 +14,14 @@ from serving.desk.journal import DeskJournal, Row
 
 if TYPE_CHECKING:
     from serving.desk.account import DeskAccount
-    from serving.desk.deciding import Decision
+    from serving.desk.deciding import DeskDecision
     from serving.desk.situation import DeskSituation
 
 Rows = list[tuple[TableSpec, Row]]
 ROUNDING = 1e-9
 
 
-def decision_rows(book: "DeskSituation", decision: "Decision", content: str, seal: str) -> tuple[Row, list[Row]]:
+def decision_rows(book: "DeskSituation", decision: "DeskDecision", content: str, seal: str) -> tuple[Row, list[Row]]:
     """Return the row of a decision, and one row for each of its votes: those that lost are among them."""
     same = {
         "decision_id": decision.decision_id,

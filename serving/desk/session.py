@@ -1,10 +1,10 @@
 """One session of the desk: reconcile with the broker, take in what happened, decide, and send orders."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lake import calendars
 from lake.disk import file_lock
@@ -14,7 +14,7 @@ from lake.spec import TableSpec
 from lake.tables import DECISIONS, EQUITY, ORDERS, VOTES
 from serving.desk.account import DeskAccount
 from serving.desk.broker import Broker, BrokerStatement
-from serving.desk.deciding import Decision, DeskLimits, decide
+from serving.desk.deciding import DeskDecision, DeskLimits, decide
 from serving.desk.gathering import DeskMarket, inputs_of, read_market
 from serving.desk.guarding import ORDERS_A_SECOND, guard_of
 from serving.desk.journal import DeskJournal, Row, newest_states
@@ -160,7 +160,7 @@ class PaperDesk:
         self.journal.write(rows, account=self.account.name, event=events[-1].sequence)
         return len(events)
 
-    def preview(self) -> list[Decision]:
+    def preview(self) -> list[DeskDecision]:
         """Return what would be decided at the newest close, with nothing written down and nothing sent."""
         statement, market = self._ready()
         newest = calendars.last_close(self.now - self.lake.market.decided_after, self.lake.market.grid)
@@ -212,7 +212,7 @@ class PaperDesk:
             without_advice=market.without_advice,
         )
 
-    def _rows_of(self, decided: Sequence[tuple[DecisionInputs, Decision]]) -> list[tuple[TableSpec, Row]]:
+    def _rows_of(self, decided: Sequence[tuple[DecisionInputs, DeskDecision]]) -> list[tuple[TableSpec, Row]]:
         rows: list[tuple[TableSpec, Row]] = []
         for inputs, decision in decided:
             content, seal = receipt_of(inputs, decision)
@@ -254,10 +254,10 @@ class PaperDesk:
         guard = guard_of(self.configured, self.account, market, found[1], equity)
         return self._send_one(order, guard, self.now.timestamp())
 
-    def _note(self, row: Row, status: str, reason: str) -> None:
+    def _note(self, row: Mapping[str, Any], status: str, reason: str) -> None:
         """Write a change of an order that is the desk's own, not the broker's."""
         changed = {"sequence": row["sequence"] + 1, "status": status, "reason": reason}
-        self.journal.write([(ORDERS, row | changed | {"event_time": self.now, "known_time": self.now})])
+        self.journal.write([(ORDERS, dict(row) | changed | {"event_time": self.now, "known_time": self.now})])
 
     def _finish_equal_weight(self, close: datetime) -> None:
         """Send what 1/N did not send because a run was cut off after its decisions were written down."""

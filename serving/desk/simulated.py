@@ -147,7 +147,8 @@ class SimulatedBroker:
     ) -> None:
         account = venue.account
         (last,) = file.execute("SELECT coalesce(max(sequence), 0) FROM events WHERE account = ?", (account,)).fetchone()
-        happened = [("fill", each) for each in fills] + [("state", each) for each in states]
+        happened: list[tuple[str, object]] = [("fill", each) for each in fills]
+        happened += [("state", each) for each in states]
         happened += [("statement", statement)] if statement is not None else []
         file.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?)",

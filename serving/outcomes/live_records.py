@@ -35,7 +35,10 @@ def skill_figures(lake: "Lake", clock: "Clock", *, sessions: int = SKILL_SESSION
             sessions=record.skill.sessions,
         )
         for horizon, record in records_of_newest(KnownTables(lake), sessions, clock.now())
-        if record.skill.is_enough and record.group != NAIVE
+        if record.skill.skill is not None
+        and record.skill.low is not None
+        and record.skill.high is not None
+        and record.group != NAIVE
     )
 
 

@@ -27,6 +27,8 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/models/{name}", "read"),
     Rule("GET", "/models", "read"),
     Rule("GET", "/strategies", "read"),
+    Rule("GET", "/desk", "operator"),
+    Rule("GET", "/desk/{decision_id}", "operator"),
     Rule("GET", "/risk", "read"),
     Rule("POST", "/risk/halt", "operator"),
     Rule("POST", "/risk/resume", "operator"),

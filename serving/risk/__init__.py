@@ -20,12 +20,22 @@ from serving.risk.limits import Bound, Limits, limits_of, parse_limits
 from serving.risk.report import LimitUse, RiskReport, TailLine, risk_report
 from serving.risk.states import EVERYTHING, Restriction, Scope, SwitchReading, SwitchState
 from serving.risk.switch import restrict, resume
-from serving.risk.tail import TailRisk, expected_volatility, filtered_scenarios, tail_forecasts, tail_of
+from serving.risk.tail import (
+    LEAST_SESSIONS,
+    WARM_UP_SESSIONS,
+    TailRisk,
+    expected_volatility,
+    filtered_scenarios,
+    tail_forecasts,
+    tail_of,
+)
 from serving.risk.tail_tests import CoverageTest, acerbi_szekely, christoffersen, kupiec
 from serving.risk.trips import Breach, LossWatch
 
 __all__ = [
     "EVERYTHING",
+    "LEAST_SESSIONS",
+    "WARM_UP_SESSIONS",
     "Bound",
     "Breach",
     "CoverageTest",

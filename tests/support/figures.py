@@ -1,5 +1,7 @@
 """Figures of one model as the service shows them."""
 
+from typing import Any
+
 from serving.outcomes import Figures
 from serving.outcomes.quality_file import CoverageFigures, SkillFigures
 
@@ -7,9 +9,17 @@ REACH = 0.02
 """From a figure to either end of its interval."""
 
 
-def records(*, skill=0.0, coverage=0.8, sessions=60, reach=REACH, model="lstm", horizon=5):
+def records(
+    *,
+    skill: float = 0.0,
+    coverage: float = 0.8,
+    sessions: int = 60,
+    reach: float = REACH,
+    model: str = "lstm",
+    horizon: int = 5,
+) -> Figures:
     """Return skill and coverage of one model, each with an interval of one reach."""
-    of_model = {"model": model, "horizon_sessions": horizon}
+    of_model: dict[str, Any] = {"model": model, "horizon_sessions": horizon}
     return Figures(
         skills=(SkillFigures(**of_model, skill=skill, low=skill - reach, high=skill + reach, sessions=sessions),),
         coverages=(

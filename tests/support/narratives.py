@@ -87,17 +87,17 @@ def _deep(rng: random.Random, close: datetime) -> DeepFindings:
         SimilarWindow(close - timedelta(days=rng.randrange(10, 3_000)), rng.uniform(0, 60), rng.gauss(0, 0.03))
         for _ in range(rng.randrange(6))
     )
-    scenarios = tuple(
-        BarScenario(change, *sorted(rng.gauss(0, 0.03) for _ in range(3)), rng.randrange(30), rng.randrange(9))
-        for change in CLOSE_CHANGES.values()
-        if rng.random() < 0.8
-    )
+    scenarios = []
+    for change in CLOSE_CHANGES.values():
+        if rng.random() < 0.8:
+            low, middle, high = sorted(rng.gauss(0, 0.03) for _ in range(3))
+            scenarios.append(BarScenario(change, low, middle, high, rng.randrange(30), rng.randrange(9)))
     return DeepFindings(
         drivers=rng.choice((None, _drivers(rng))),
         stability=rng.choice((None, Stability(8, rng.uniform(-1, 1), rng.uniform(-1, 1)))),
         line=rng.choice((None, LineFidelity(rng.uniform(-0.2, 1), 0.8))),
         similar=windows,
-        scenarios=scenarios,
+        scenarios=tuple(scenarios),
     )
 
 

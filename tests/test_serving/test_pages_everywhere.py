@@ -29,7 +29,7 @@ PAGES = (
     "/", "/?list=mine", "/s/KO", "/s/KO?as_of=2012-12-14", "/s/KO/why", "/s/KO/why?find=direction",
     "/s/KO/why?close_change=-3", "/s/KO/why?close_change=three", "/s/KO/words", "/s/KO/words?depth=deep",
     "/models", "/models/ridge", "/strategies", "/backtests", "/portfolio", "/portfolio/black_litterman", "/risk",
-    "/operations", "/settings", "/about",
+    "/desk", "/operations", "/settings", "/about",
 )  # fmt: skip
 EMPTY = ("/?search=nothing-like-it", "/?as_of=2011-01-04", "/s/KO?as_of=2011-03-01", "/strategies?as_of=2011-01-04",
          "/portfolio?as_of=2011-01-04", "/portfolio/equal?as_of=2011-01-04")  # fmt: skip

@@ -31,6 +31,8 @@ WITHOUT_BANDS = (
     "/backtests",
     "/portfolio",
     "/portfolio/equal",
+    "/risk",
+    "/desk",
     "/operations",
     "/about",
 )

@@ -272,6 +272,7 @@ def test_a_home_without_tables_says_what_makes_them(settings):
             "/backtests",
             "/portfolio",
             "/portfolio/equal",
+            "/desk",
             "/operations",
             "/about",
         ):

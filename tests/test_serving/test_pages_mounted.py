@@ -30,6 +30,7 @@ EVERY_PAGE = (
     "/models/ridge",
     "/strategies",
     "/backtests",
+    "/desk",
     "/operations",
     "/settings",
     "/about",

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lake.clock import DEMO_START
 from lake.errors import ConflictError, LookAheadError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DECISIONS, EQUITY, FILLS, ORDERS
-from serving.desk import BROKER_FILE, journal_of
+from serving.desk import BROKER_FILE, DeskAccount, DeskJournal, journal_of
 from serving.desk.sqlite import JOURNAL_FILE
 from serving.risk import restrict, resume
 from support.backtests import closes_of
@@ -129,6 +130,17 @@ def test_what_was_not_sent_in_its_session_is_not_sent_later(home: Home) -> None:
     late = {row["order_id"] for row in rows}
     assert late
     assert late.isdisjoint(row["order_id"] for row in journal.rows(FILLS))
+
+
+def test_the_newest_event_is_written_down_with_its_rows(tmp_path: Path) -> None:
+    journal = DeskJournal(tmp_path / JOURNAL_FILE)
+    journal.open_account(DeskAccount("paper", DEMO_START, 1e6, "A. Analyst"))
+    row = dict.fromkeys(EQUITY.names, 0.0) | {"account": "paper", "event_time": DEMO_START, "known_time": DEMO_START}
+    journal.write([(EQUITY, row)], account="paper", event=5)
+    assert journal.last_event("paper") == 5
+    with pytest.raises(ConflictError, match="has such a row already"):
+        journal.write([(EQUITY, row)], account="paper", event=6)
+    assert journal.last_event("paper") == 5  # all of it, or nothing
 
 
 def test_running_again_at_the_same_close_changes_nothing(home: Home) -> None:

@@ -79,7 +79,7 @@ MUTANTS = (
         "serving/desk/journal.py",
         "if event is not None:",
         "if False:",
-        (f"{RESTARTS}test_running_again_at_the_same_close_changes_nothing",),
+        (f"{RESTARTS}test_the_newest_event_is_written_down_with_its_rows",),
     ),
     Mutant(
         "desk-takes-in-strangers",
