@@ -17,7 +17,7 @@ ARROWS = {"buy": "▲", "hold": "·", "sell": "▼"}
 Values = dict[str, Any]
 
 
-class DecisionLine(NamedTuple):
+class DecisionSummary(NamedTuple):
     """One line of the summary.
 
     Parameters
@@ -35,12 +35,12 @@ class DecisionLine(NamedTuple):
     values: Values | list[Values] | None
 
 
-def decision_lines(settings: "Settings") -> tuple[DecisionLine, ...]:
+def decision_lines(settings: "Settings") -> tuple[DecisionSummary, ...]:
     """Return the lines as of the market's now; a part that cannot be read says why and the others are there."""
     from dagster_project.commands.run import SHOWN, shown_symbols
 
     symbols = shown_symbols(settings)[:SHOWN]
-    parts: dict[str, Callable[[], DecisionLine]] = {
+    parts: dict[str, Callable[[], DecisionSummary]] = {
         "back-test": lambda: _backtest(settings),
         "advice": lambda: _advice(settings, symbols),
         "limits": lambda: _limits(settings),
@@ -51,7 +51,7 @@ def decision_lines(settings: "Settings") -> tuple[DecisionLine, ...]:
         try:
             lines.append(part())
         except QuantlakeError as error:
-            lines.append(DecisionLine(name, str(error), None))
+            lines.append(DecisionSummary(name, str(error), None))
     return tuple(lines)
 
 
@@ -69,14 +69,14 @@ def show(settings: "Settings", console: "Console") -> None:
     console.print(ADVICE_DISCLAIMER, highlight=False, markup=False)
 
 
-def _backtest(settings: "Settings") -> DecisionLine:
+def _backtest(settings: "Settings") -> DecisionSummary:
     from lake.store import LakeReader
     from serving.backtest import latest_backtest
 
     found = latest_backtest(LakeReader.open(settings), settings.clock.now(), SELECTED)
     if found is None:
         command = settings.declared_market.command(f"backtest run {SELECTED}")
-        return DecisionLine("back-test", f"none yet; `{command}` runs the selected strategy", None)
+        return DecisionSummary("back-test", f"none yet; `{command}` runs the selected strategy", None)
     row = found.row
     shown = ("net_return", "sharpe", "drawdown", "exposure", "dsr", "trials", "sessions")
     beside = ("equal_weight_net_return", "equal_weight_sharpe", "equal_weight_drawdown")
@@ -87,10 +87,10 @@ def _backtest(settings: "Settings") -> DecisionLine:
         f"1/N {_ratio(row['equal_weight_sharpe'])}; deflated {_ratio(row['dsr'])} "
         f"({counted(row['trials'], 'trial')})"
     )
-    return DecisionLine("back-test", text, values)
+    return DecisionSummary("back-test", text, values)
 
 
-def _advice(settings: "Settings", symbols: Sequence[str]) -> DecisionLine:
+def _advice(settings: "Settings", symbols: Sequence[str]) -> DecisionSummary:
     from lake.store import LakeReader
     from serving.advice import advice_for
     from serving.api import PortfolioContext
@@ -114,10 +114,10 @@ def _advice(settings: "Settings", symbols: Sequence[str]) -> DecisionLine:
         )
     said = [f"{each['symbol']} {ARROWS[each['action']]} {each['action']} ({each['reason']})" for each in values]
     said += [f"{each.symbol}: {each.reason}" for each in without]
-    return DecisionLine("advice", ", ".join(said), values)
+    return DecisionSummary("advice", ", ".join(said), values)
 
 
-def _limits(settings: "Settings") -> DecisionLine:
+def _limits(settings: "Settings") -> DecisionSummary:
     from lake.store import LakeReader
     from serving.risk import limits_of, risk_report
 
@@ -127,10 +127,10 @@ def _limits(settings: "Settings") -> DecisionLine:
     most = ", ".join(f"{each.name.replace('_', ' ')} {each.ratio:.0%}" for each in used[:3])
     state = f"{counted(len(beyond), 'limit')} exceeded: {', '.join(beyond)}" if beyond else "none exceeded"
     values = [{"limit": each.name, "used": each.used, "hard": each.hard, "ratio": each.ratio} for each in used]
-    return DecisionLine("limits", f"{found.book}: {state}; most used {most}", values)
+    return DecisionSummary("limits", f"{found.book}: {state}; most used {most}", values)
 
 
-def _desk(settings: "Settings") -> DecisionLine:
+def _desk(settings: "Settings") -> DecisionSummary:
     from lake.store import Lake
     from serving.desk import desk_views, journal_of
     from serving.risk import read_latch
@@ -152,9 +152,9 @@ def _desk(settings: "Settings") -> DecisionLine:
     values: Values = {"switch": switch.state, "is_released": not switch.is_new, "accounts": accounts}
     if not accounts:
         command = settings.declared_market.command("desk start")
-        return DecisionLine("desk", f"switch {state}; no account on paper yet: `{command} --help`", values)
+        return DecisionSummary("desk", f"switch {state}; no account on paper yet: `{command} --help`", values)
     said = "; ".join(map(_account, accounts))
-    return DecisionLine("desk", f"switch {state}; {said}", values)
+    return DecisionSummary("desk", f"switch {state}; {said}", values)
 
 
 def _account(account: Values) -> str:

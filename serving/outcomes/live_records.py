@@ -63,5 +63,5 @@ def coverage_figures(lake: "Lake", clock: "Clock", *, sessions: int = COVERAGE_S
             outcomes=record.band.outcomes,
         )
         for horizon, record in records_of_newest(KnownTables(lake), sessions, clock.now())
-        if record.band.is_enough
+        if record.band.held is not None and record.band.low is not None and record.band.high is not None
     )

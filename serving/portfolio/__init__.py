@@ -20,7 +20,7 @@ from serving.portfolio.declaration import (
     RebalancingRule,
     declared_portfolios,
 )
-from serving.portfolio.fallback import TargetWeights, target_weights
+from serving.portfolio.fallback import ChosenWeights, target_weights
 from serving.portfolio.inputs import ForecastViews, PortfolioInputs
 from serving.portfolio.methods import METHODS, PortfolioMethod, method_named
 from serving.portfolio.moments import (
@@ -39,6 +39,7 @@ __all__ = [
     "FILE",
     "METHODS",
     "PACKAGED_PORTFOLIOS",
+    "ChosenWeights",
     "DeclaredPortfolio",
     "ForecastViews",
     "NoTradeBand",
@@ -47,7 +48,6 @@ __all__ = [
     "PosteriorReturns",
     "RebalancingRule",
     "RebalancingTrades",
-    "TargetWeights",
     "black_litterman_posterior",
     "declared_portfolios",
     "equilibrium_returns",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from serving.portfolio.fallback import TargetWeights, target_weights
+from serving.portfolio.fallback import ChosenWeights, target_weights
 from serving.portfolio.methods import BLACK_LITTERMAN, BPS
 from serving.portfolio.moments import risk_shares
 from serving.portfolio.rebalancing import NoTradeBand, trades_worth_their_cost, trigger_of
@@ -165,11 +165,11 @@ class ClosingStep:
         return self._moved(self.held.equal)
 
     @cached_property
-    def _target(self) -> TargetWeights:
+    def _target(self) -> ChosenWeights:
         """Targets of this review, or those of the last one."""
         if not self._is_review:
             held = self.held
-            return TargetWeights(self._listed(held.targets), held.used, held.fallback_reason)
+            return ChosenWeights(self._listed(held.targets), held.used, held.fallback_reason)
         start = None if self.held.is_new else _rescaled(self._mine.weights[: self.inputs.count])
         return target_weights(self.inputs, self.declared, start)
 

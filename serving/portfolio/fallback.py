@@ -21,7 +21,7 @@ ALIKE = 1e-10
 
 
 @dataclass(frozen=True)
-class TargetWeights:
+class ChosenWeights:
     """Targets, and how they came about.
 
     Parameters
@@ -44,7 +44,7 @@ class TargetWeights:
 
 def target_weights(
     inputs: "PortfolioInputs", declared: "DeclaredPortfolio", held: "FloatArray | None" = None
-) -> TargetWeights:
+) -> ChosenWeights:
     """Return the targets of the declared method, or of the first fallback that there is.
 
     The fallbacks are, in this order: the weights that are held, inverse volatility, 1/N.
@@ -64,7 +64,7 @@ def target_weights(
         else:
             reason = _wrong(answer.weights, cap_of(declared, inputs.count))
             if reason is None:
-                return TargetWeights(_put_right(answer.weights), declared.method, None, answer.expected)
+                return ChosenWeights(_put_right(answer.weights), declared.method, None, answer.expected)
     return _fallback(inputs, declared, held, reason)
 
 
@@ -107,13 +107,13 @@ def _singular(inputs: "PortfolioInputs") -> str | None:
 
 def _fallback(
     inputs: "PortfolioInputs", declared: "DeclaredPortfolio", held: "FloatArray | None", reason: str
-) -> TargetWeights:
+) -> ChosenWeights:
     cap = cap_of(declared, inputs.count)
     if held is not None and np.isfinite(held).all() and held.sum() > 0:
-        return TargetWeights(capped(np.maximum(held, 0.0), cap), LAST_WEIGHTS, reason)
+        return ChosenWeights(capped(np.maximum(held, 0.0), cap), LAST_WEIGHTS, reason)
     if problem_of(inputs, declared, "volatility") is None:
-        return TargetWeights(capped(1.0 / inputs.volatilities, cap), INVERSE_VOLATILITY, reason)
-    return TargetWeights(np.full(inputs.count, 1.0 / inputs.count), EQUAL, reason)
+        return ChosenWeights(capped(1.0 / inputs.volatilities, cap), INVERSE_VOLATILITY, reason)
+    return ChosenWeights(np.full(inputs.count, 1.0 / inputs.count), EQUAL, reason)
 
 
 def _wrong(weights: "FloatArray", cap: float) -> str | None:
