@@ -44,8 +44,8 @@ MUTANTS = (
         "portfolio-fallback-in-silence",
         "Weights that are not the declared method's have the name of the fallback and its reason.",
         "serving/portfolio/fallback.py",
-        "return TargetWeights(capped(np.maximum(held, 0.0), cap), LAST_WEIGHTS, reason)",
-        "return TargetWeights(capped(np.maximum(held, 0.0), cap), declared.method)",
+        "return ChosenWeights(capped(np.maximum(held, 0.0), cap), LAST_WEIGHTS, reason)",
+        "return ChosenWeights(capped(np.maximum(held, 0.0), cap), declared.method)",
         (f"{METHODS}::test_broken_inputs_end_in_a_named_fallback",),
     ),
     Mutant(
