@@ -17,7 +17,7 @@ ORDERS, FILLS = range(2)
 """Columns of the counts."""
 
 
-class Market(NamedTuple):
+class MarketArrays(NamedTuple):
     """The arrays of a `TradedPanel`, ``[session, symbol]``; `fill_price` is the open or the close."""
 
     fill_price: Grid
@@ -85,9 +85,9 @@ class Paths(NamedTuple):
     counts: npt.NDArray[np.int64]
 
 
-def market_of(panel: TradedPanel, *, is_at_close: bool) -> Market:
+def market_of(panel: TradedPanel, *, is_at_close: bool) -> MarketArrays:
     """Return the arrays of a panel with the price at which targets are filled."""
-    return Market(
+    return MarketArrays(
         panel.close if is_at_close else panel.open,
         panel.close,
         panel.volume,

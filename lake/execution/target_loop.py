@@ -22,13 +22,15 @@ from lake.execution.target_arrays import (
     SPREAD,
     Account,
     Knobs,
-    Market,
+    MarketArrays,
     Paths,
     Row,
 )
 
 
-def run(market: Market, weights: Grid, days: Row, knobs: Knobs, cash: float, account: Account, paths: Paths) -> None:
+def run(
+    market: MarketArrays, weights: Grid, days: Row, knobs: Knobs, cash: float, account: Account, paths: Paths
+) -> None:
     """Fill `paths` session by session; `account` ends as it stands after the last."""
     sessions, symbols = weights.shape
     for t in range(sessions):
@@ -66,7 +68,7 @@ def accrue_days(days: float, knobs: Knobs, cash: float, account: Account, totals
     return interest - borrow
 
 
-def trade_session(t: int, market: Market, knobs: Knobs, account: Account, paths: Paths) -> float:
+def trade_session(t: int, market: MarketArrays, knobs: Knobs, account: Account, paths: Paths) -> float:
     """Return the change of cash in a session: dividends, fills and endings."""
     received = 0.0
     totals, held, pending = paths.totals[t], account.held, account.pending
@@ -96,7 +98,7 @@ def trade_session(t: int, market: Market, knobs: Knobs, account: Account, paths:
     return received
 
 
-def fill_pending(t: int, s: int, market: Market, knobs: Knobs, account: Account, paths: Paths) -> float:
+def fill_pending(t: int, s: int, market: MarketArrays, knobs: Knobs, account: Account, paths: Paths) -> float:
     """Fill what the bar allows of the open order of a symbol; return the change of cash."""
     volume, volatility = market.volume[t, s], market.volatility[t, s]
     if not volume > 0:
@@ -150,7 +152,7 @@ def compiled_run() -> Any:
 
     number, row, grid = types.float64, types.float64[::1], types.float64[:, ::1]
     paths = types.NamedTuple([row, row, row, grid, grid, grid, types.int64[::1]], Paths)
-    market = types.NamedUniTuple(grid, len(Market._fields), Market)
+    market = types.NamedUniTuple(grid, len(MarketArrays._fields), MarketArrays)
     knobs = types.NamedUniTuple(number, len(Knobs._fields), Knobs)
     account = types.NamedUniTuple(row, len(Account._fields), Account)
     return compile_function(run, [market, grid, row, knobs, number, account, paths])

@@ -20,14 +20,14 @@ from lake.execution.target_arrays import (
     SPREAD,
     Account,
     Knobs,
-    Market,
+    MarketArrays,
     Paths,
     Row,
 )
 
 
 def run_rows(
-    market: Market, weights: Grid, days: Row, knobs: Knobs, cash: float, account: Account, paths: Paths
+    market: MarketArrays, weights: Grid, days: Row, knobs: Knobs, cash: float, account: Account, paths: Paths
 ) -> None:
     """Fill `paths` session by session, as `target_loop.run` does."""
     totals = np.zeros(paths.totals.shape[1])
@@ -64,7 +64,7 @@ def _wanted(weights: Row, equity: float, prices: Row, held: Row, lot: float) -> 
     return np.where(np.abs(wanted) <= ROUNDING * np.maximum(np.abs(target), np.abs(held)), 0.0, wanted)
 
 
-def _trade(t: int, market: Market, knobs: Knobs, account: Account, paths: Paths, totals: Row) -> float:
+def _trade(t: int, market: MarketArrays, knobs: Knobs, account: Account, paths: Paths, totals: Row) -> float:
     """Return the change of cash in a session: dividends, fills and endings."""
     held, pending = account.held, account.pending
     close, ending = market.close[t], market.ending[t]
@@ -89,7 +89,7 @@ def _trade(t: int, market: Market, knobs: Knobs, account: Account, paths: Paths,
 
 
 def _fill(
-    t: int, can_trade: np.ndarray, market: Market, knobs: Knobs, account: Account, paths: Paths, totals: Row
+    t: int, can_trade: np.ndarray, market: MarketArrays, knobs: Knobs, account: Account, paths: Paths, totals: Row
 ) -> float:
     """Fill what the bars allow of the open orders; return the change of cash."""
     held, pending = account.held, account.pending

@@ -35,6 +35,7 @@ LAWFUL = {
     "lake/spec.py": "import polars",
     "lake/sources/http/__init__.py": "import httpx\nimport lake.sources.base",
     "lake/sources/yahoo.py": "import lake.sources.http",
+    "lake/execution/__init__.py": "import lake.settings",
 }
 CRIMES = {
     "rooms": ("lake/spec.py", "import training.tracking"),
@@ -44,6 +45,7 @@ CRIMES = {
     "dagster_project-folders": ("dagster_project/reports.py", "import dagster_project.definitions"),
     "deltalake": ("feature_repo/retrieval.py", "import deltalake"),
     "httpx": ("lake/sources/yahoo.py", "import httpx"),
+    "light-execution": ("lake/execution/__init__.py", "import polars"),
     "lake-sources": ("lake/sources/http/__init__.py", "import lake.sources.yahoo"),
     "feast": ("feature_repo/retrieval.py", "import feast"),
     "training": ("training/models/__init__.py", "import training.fit"),
