@@ -37,7 +37,7 @@ def measure() -> Topic:
         "a halt, on disk": halts,
     }
     runaway = (
-        f"Runaway of 2012 ({PARENTS} parents, a child every {1e3 * MINUTES * 60 / CHILDREN:.2f} ms): after {sent} orders "
+        f"Runaway of 2012 ({PARENTS} parents, a child every {1e3 * MINUTES * 60 / CHILDREN:.2f} ms): {sent} orders "
         f"within {seconds:.2f} s, and {asked} that were asked for, the strategy was halted."
     )
     return Topic(

@@ -204,7 +204,7 @@ def _bound(value: object) -> Bound:
     if not isinstance(value, dict) or set(value) - {"soft", "hard"} or "hard" not in value:
         raise ConfigError(f"expected {{soft: number, hard: number}} or `off`, found {value!r}.")
     hard = value["hard"]
-    soft = value.get("soft", hard)
+    soft: Any = value.get("soft", hard)
     return Bound(soft, hard)
 
 
