@@ -57,9 +57,7 @@ RECOMMENDATIONS = TableSpec(
             positive=True,
         ),
         Column("risk_tolerance", TEXT, "", "as it was named", allowed=RISK_TOLERANCES),
-        Column(
-            "gate_state", TEXT, "", "of the risk gate; unknown before trading was released", allowed=GATE_STATES
-        ),
+        Column("gate_state", TEXT, "", "of the risk gate; unknown before trading was released", allowed=GATE_STATES),
         Column("is_calibrated", FLAG, "", "whether the forecast was corrected by what came of earlier ones"),
         Column("age", COUNT, "bars", "bars that had closed since the forecast", minimum=0),
         Column("expires_at", INSTANT, "UTC", "close of the next bar, after which it must be asked anew"),
