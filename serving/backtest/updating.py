@@ -4,6 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lake.clock import Clock
+from lake.errors import NotReadyError
 from lake.report import Report
 from lake.store import Lake
 from lake.tables import BACKTESTS
@@ -22,17 +23,17 @@ def update_backtests(lake: Lake, settings: "Settings", clock: Clock) -> Report:
     Returns
     -------
     Report
-        Of `backtests`; skipped where nothing changed. ``details`` hold the figures beside those of 1/N and naive, and
-        the path of the picture.
-
-    Raises
-    ------
-    NotReadyError
-        If there are no replayed forecasts, or no sessions beyond the embargo yet.
+        Of `backtests`; skipped, with the reason, where nothing changed, and in a young market that has no sessions to
+        score yet. ``details`` hold the figures beside those of 1/N and naive, and the path of the picture.
     """
     started = time.perf_counter()
     before = lake.version(BACKTESTS) if lake.exists(BACKTESTS) else None
-    found = run_backtest(lake, settings, clock, load_strategy(SELECTED))
+    try:
+        found = run_backtest(lake, settings, clock, load_strategy(SELECTED))
+    except NotReadyError as error:
+        # A market whose models are new has few sessions beyond the embargo: that is no fault of the run.
+        standing = lake.report(BACKTESTS) if before is not None else Report(BACKTESTS.name, skipped=True)
+        return standing.with_details(seconds=time.perf_counter() - started, reason=str(error))
     report = lake.report(BACKTESTS, added=int(lake.version(BACKTESTS) != before), started=started)
     if report.skipped:
         return report.with_details(reason="the same bars, forecasts and decisions were back-tested before")

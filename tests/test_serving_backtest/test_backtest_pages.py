@@ -72,7 +72,7 @@ def test_every_number_of_the_page_is_that_of_the_row(
         assert cells[1:4] == [
             formats.signed(figures["net_return"], 2),
             formats.signed(figures["gross_return"], 2),
-            formats.number(figures["sharpe"], 3),
+            formats.UNKNOWN if figures["sharpe"] is None else formats.difference(figures["sharpe"], 2),
         ]
     waterfall = found.rows("From gross to net")
     assert [cells[0] for cells in waterfall][:2] == ["gross", "less fee"]

@@ -110,3 +110,12 @@ def test_the_daily_back_test_runs_once_for_what_is_there(market: Lake, settings:
     assert update_backtests(market, settings, CLOCK).added == 1, "a further decision changes what was held"
     assert market.read(BACKTESTS).height == 2
     assert DEMO_START - timedelta(days=400) < report.last < DEMO_START + timedelta(days=1)
+
+
+def test_a_young_market_is_skipped_with_the_reason(lake: Lake, settings: Settings) -> None:
+    report = update_backtests(lake, settings, CLOCK)
+    assert (report.skipped, report.added, report.version) == (True, 0, None)
+    assert "no replayed forecasts" in report.details["reason"]
+    made_market(lake)
+    assert "paper returns yet" in str(update_backtests(lake, settings, CLOCK).details["reason"])
+    assert not lake.exists(BACKTESTS)

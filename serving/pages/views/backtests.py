@@ -37,7 +37,7 @@ class BacktestLine:
 
 @dataclass(frozen=True)
 class CostStep:
-    """One step from gross to net: its bars are parts of the largest."""
+    """One step from gross to net: its bars are parts of the largest return, or of the largest cost."""
 
     name: str
     of_strategy: str
@@ -98,9 +98,9 @@ def backtest_lines(records: "Sequence[BacktestRecord]") -> tuple[BacktestLine, .
                 formats.signed(each.row["net_return"]),
                 formats.signed(each.row["equal_weight_net_return"]),
                 formats.signed(each.row["naive_net_return"]),
-                formats.number(each.row["sharpe"], 3),
-                formats.number(each.row["equal_weight_sharpe"], 3),
-                formats.number(each.row["dsr"], 3),
+                _ratio(each.row["sharpe"]),
+                _ratio(each.row["equal_weight_sharpe"]),
+                _probability(each.row["dsr"]),
                 f"{each.row['trials']:,}",
             ),
         )
@@ -124,9 +124,10 @@ def backtest_view(record: "BacktestRecord", equity: pl.DataFrame, fills: pl.Data
         backtest_id=record.backtest_id,
         strategy=row["strategy"],
         summary=(
-            f"{row['held']}: {formats.count(row['sessions'], 'session')} from {formats.day(row['first_session'])} to "
-            f"{formats.day(row['event_time'])}, {formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them "
-            f"delisted, capital {row['capital']:,.0f}"
+            f"Held: {row['held']}. {formats.count(row['sessions'], 'session')} from "
+            f"{formats.day(row['first_session'])} to {formats.day(row['event_time'])}, "
+            f"{formats.count(row['symbols'], 'symbol')}, {row['delisted']} of them delisted, "
+            f"capital {row['capital']:,.0f}"
         ),
         stale=(
             f"It ends at the close of {formats.day(row['event_time'])}, and {formats.count(later, 'session')} closed "
@@ -172,19 +173,23 @@ def _account(name: str, figures: Mapping[str, Any]) -> tuple[str, ...]:
         TITLES[name],
         formats.signed(figures["net_return"], 2),
         formats.signed(figures["gross_return"], 2),
-        formats.number(figures["sharpe"], 3),
+        _ratio(figures["sharpe"]),
         formats.percent(figures["drawdown"]),
         formats.percent(figures["exposure"], 0),
-        formats.number(figures["turnover"], 3),
+        f"{figures['turnover']:.1f}",
     )
 
 
 def _waterfall(accounts: Mapping[str, Any]) -> tuple[CostStep, ...]:
     own, equal = accounts["strategy"], accounts["equal_weight"]
-    steps = [("gross", own["gross_return"], equal["gross_return"])]
-    steps += [(f"less {kind}", -cost, -equal["costs"][kind]) for kind, cost in own["costs"].items()]
-    steps += [("net", own["net_return"], equal["net_return"])]
-    largest = max((abs(value) for _, *values in steps for value in values), default=0.0) or 1.0
+    ends = [("gross", own["gross_return"], equal["gross_return"]), ("net", own["net_return"], equal["net_return"])]
+    costs = [(f"less {kind}", -cost, -equal["costs"][kind]) for kind, cost in own["costs"].items()]
+    return (*_steps(ends[:1], ends), *_steps(costs, costs), *_steps(ends[1:], ends))
+
+
+def _steps(steps: list[tuple[str, float, float]], beside: list[tuple[str, float, float]]) -> tuple[CostStep, ...]:
+    """Return steps whose bars are parts of the largest value beside them: costs would not be seen beside returns."""
+    largest = max(abs(value) for _, *values in beside for value in values) or 1.0
     return tuple(
         CostStep(
             name,
@@ -197,6 +202,14 @@ def _waterfall(accounts: Mapping[str, Any]) -> tuple[CostStep, ...]:
     )
 
 
+def _ratio(value: float | None) -> str:
+    return formats.UNKNOWN if value is None else formats.difference(value, 2)
+
+
+def _probability(value: float | None) -> str:
+    return formats.UNKNOWN if value is None else f"{value:.2f}"
+
+
 def _fold(fold: Mapping[str, Any]) -> tuple[str, ...]:
     own, equal, naive = (fold[name] for name in TITLES)
     return (
@@ -206,9 +219,9 @@ def _fold(fold: Mapping[str, Any]) -> tuple[str, ...]:
         formats.UNKNOWN if fold["gap_sessions"] is None else f"{fold['gap_sessions']:,}",
         f"{fold['embargoed']:,}",
         formats.signed(own["net_return"], 2),
-        formats.number(own["sharpe"], 3),
+        _ratio(own["sharpe"]),
         formats.signed(equal["net_return"], 2),
-        formats.number(equal["sharpe"], 3),
+        _ratio(equal["sharpe"]),
         formats.signed(naive["net_return"], 2),
     )
 
@@ -216,8 +229,8 @@ def _fold(fold: Mapping[str, Any]) -> tuple[str, ...]:
 def _point(point: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         f"{point['equity']:,.0f}",
-        formats.number(point["sharpe"], 3),
-        formats.number(point["equal_weight_sharpe"], 3),
+        _ratio(point["sharpe"]),
+        _ratio(point["equal_weight_sharpe"]),
     )
 
 
@@ -229,7 +242,7 @@ def _proof(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     )
     worth = formats.UNKNOWN if row["effective_sessions"] is None else f"{math.floor(row['effective_sessions']):,}"
     return (
-        ("deflated Sharpe ratio (DSR)", formats.number(row["dsr"], 3)),
+        ("deflated Sharpe ratio (DSR)", _probability(row["dsr"])),
         ("trials of its family (N)", f"{row['trials']:,}"),
         ("independent sessions", worth),
         ("probability of back-test overfitting (PBO)", pbo),
