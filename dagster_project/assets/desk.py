@@ -10,7 +10,7 @@ GROUP = "feedback"
 
 @dg.asset(
     group_name=GROUP,
-    deps=["forecasts", "bars", "selections", "strategy_returns", "replayed_forecasts"],
+    deps=["scheduled_forecasts", "bars", "selections", "strategy_returns", "replayed_forecasts"],
     kinds={"sqlite", "delta"},
 )
 def paper_desk(platform: Platform) -> dg.MaterializeResult:

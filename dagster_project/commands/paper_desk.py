@@ -274,7 +274,7 @@ def show_view(view: "DeskView") -> None:
     else:
         print_line("It holds nothing.")
     lines = [{"line": name, "gain": float(value)} for name, value in earned.lines.items()]
-    lines += [{"line": "costs", "gain": -float(earned.costs)}, {"line": "result", "gain": float(earned.result)}]
+    lines += [{"line": "costs", "gain": -float(earned.costs) or 0.0}, {"line": "result", "gain": float(earned.result)}]
     lines += [{"line": "1/N, costs deducted", "gain": float(earned.equal_weight_result)}]
     console().print(DataTable.of("What earned the result", EARNED, lines))
     changed = [_of_row(row) for row in view.decisions if row["action"] != "hold"]
