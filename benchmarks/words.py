@@ -16,11 +16,12 @@ from serving.api import WrittenDepth
 from serving.client import Client
 
 DEPTHS: tuple[WrittenDepth, ...] = ("fast", "medium")
+"""Those whose goal is a second; a deep explanation has a minute."""
 ACCEPTED_MS, TEXT_MS = 100.0, 1_000.0
 
 
 def measure(configured: Settings | None = None) -> Topic:
-    """Ask for every newest forecast of the home in words at both depths, one after the other."""
+    """Ask for every newest forecast of the home in words at the depths of a second, one after the other."""
     configured = configured or settings()
     with ExitStack() as stack:
         stack.enter_context(running_redis(configured))

@@ -30,6 +30,7 @@ from dagster_project.commands import (
     ledger,
     market,
     models,
+    portfolio,
     predict,
     quality,
     recommend,
@@ -244,6 +245,7 @@ app.add_typer(backup.app, name="backup")
 app.add_typer(forecasts.app, name="forecasts")
 app.add_typer(backtest.app, name="backtest")
 app.add_typer(models.app, name="models")
+app.add_typer(portfolio.app, name="portfolio")
 app.add_typer(keys.app, name="keys")
 app.add_typer(audit.app, name="audit")
 app.add_typer(desk.app, name="desk")

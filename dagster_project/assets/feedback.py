@@ -74,6 +74,14 @@ def calibrations(platform: Platform) -> dg.MaterializeResult:
     )
 
 
+@dg.asset(group_name=GROUP, deps=["forecasts", blend_weights, calibrations], kinds={"numpy", "delta"})
+def portfolio_weights(platform: Platform) -> dg.MaterializeResult:
+    """What each declared portfolio holds, beside 1/N, and why it traded or did not."""
+    from serving.portfolio import update_portfolio_weights
+
+    return materialized(update_portfolio_weights(platform.lake, platform.clock))
+
+
 @dg.asset(group_name=GROUP, deps=[selections], kinds={"polars", "delta"})
 def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     """The strategy in force for each symbol now."""
@@ -82,20 +90,20 @@ def strategy_assignments(platform: Platform) -> dg.MaterializeResult:
     return materialized(update_assignments(platform.lake, platform.clock))
 
 
-@dg.asset(group_name=GROUP, deps=["forecasts", "bars", selections, "replayed_forecasts"], kinds={"numpy", "delta"})
-def backtests(platform: Platform) -> dg.MaterializeResult:
-    """What following the selection would have earned with costs, beside 1/N and naive."""
-    from serving.backtest import update_backtests
-
-    return materialized(update_backtests(platform.lake, platform.settings, platform.clock))
-
-
 @dg.asset(group_name=GROUP, deps=[strategy_assignments], kinds={"numpy"})
 def risk_figures(platform: Platform) -> dg.MaterializeResult:
     """How much of each risk limit the paper portfolio uses, for the dashboard and the metrics."""
     from serving.risk import update_risk_figures
 
     return materialized(update_risk_figures(platform.lake, platform.settings, platform.clock))
+
+
+@dg.asset(group_name=GROUP, deps=["forecasts", "bars", selections, "replayed_forecasts"], kinds={"numpy", "delta"})
+def backtests(platform: Platform) -> dg.MaterializeResult:
+    """What following the selection would have earned with costs, beside 1/N and naive."""
+    from serving.backtest import update_backtests
+
+    return materialized(update_backtests(platform.lake, platform.settings, platform.clock))
 
 
 @dg.asset(group_name=GROUP, deps=["features_technical", "labels", "evaluations"], kinds={"polars", "delta"})

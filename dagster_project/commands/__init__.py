@@ -1,9 +1,10 @@
 """Commands of `quantlake` that need more than a line, one module per topic; `dagster_project.cli` lists them all.
 
-`run`, `demo` and `advance` run the asset graph, give `results` and print `summaries`, before the first time a `plan`;
-`update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`, `sources`, `quality`,
-`drift`, `features`, `backtest`, `lake`, `models`, `forecasts`, `replay`, `leaks`, `doctor`, `desk`, `paper_desk`,
-`alerts`, `risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are commands over plain functions.
+`run`, `demo` and `advance` run the asset graph, give `results` and print `summaries` and `decisions`, before the
+first time a `plan`; `update` times it. `predict`, `recommend`, `explain`, `words`, `importance`, `sql`, `market`,
+`sources`, `quality`, `drift`, `features`, `lake`, `models`, `portfolio`, `backtest`, `forecasts`, `replay`, `leaks`,
+`doctor`, `desk`, `paper_desk`, `alerts`, `risk`, `backup`, `keys`, `audit`, `setting_list` and `user_data` are
+commands over plain functions.
 """
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "audit",
     "backtest",
     "backup",
+    "decisions",
     "demo",
     "desk",
     "doctor",
@@ -28,6 +30,7 @@ __all__ = [
     "models",
     "paper_desk",
     "plan",
+    "portfolio",
     "predict",
     "quality",
     "recommend",

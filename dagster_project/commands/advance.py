@@ -55,7 +55,7 @@ def advance(settings: "Settings", console: "Console", *, sessions: int) -> "RunR
 
 def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
     """Print what came of the forecasts before, how the strategies changed, and the new forecasts."""
-    from dagster_project.commands import summaries
+    from dagster_project.commands import decisions, summaries
 
     console.print(result.matured)
     console.rule("Strategy weights before")
@@ -65,6 +65,7 @@ def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
     console.print(summaries.selections(settings))
     console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)
     console.print(summaries.forecasts(result.answers or []))
+    decisions.show(settings, console)
 
 
 def _last_session_forecast(settings: "Settings") -> "datetime":

@@ -56,7 +56,7 @@ def demo(settings: "Settings", console: "Console") -> "RunResult":
 
 def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
     """Print what is there now, the forecasts, and what a newcomer may do next."""
-    from dagster_project.commands import summaries
+    from dagster_project.commands import decisions, summaries
     from lake.market import DEMO
 
     market = settings.declared_market
@@ -66,6 +66,7 @@ def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
     else:
         summaries.show(settings, console)
         console.print(summaries.forecasts(result.answers))
+    decisions.show(settings, console)
     console.print(f"\nDone in {result.seconds:.0f} s, peak memory {peak_gib():.1f} GiB.\n{NEXT_STEPS}")
     if market.name != DEMO.name:
         console.print(f"Each with QUANTLAKE_MARKET={market.name} before it, or MARKET={market.name} behind make.")

@@ -56,7 +56,7 @@ class RunResult:
 
     def document(self, settings: "Settings") -> dict[str, Any]:
         """Return everything that the verb shows a person, as values, and the assets that were made."""
-        from dagster_project.commands import summaries
+        from dagster_project.commands import decisions, summaries
 
         now = settings.clock.now()
         return {
@@ -76,6 +76,9 @@ class RunResult:
             "matured": None if self.matured is None else self.matured.records(),
             "caveats": summaries.caveats(settings),
             "forecasts": self.answers or [],
+            "decisions": {
+                line.name: {"text": line.text, "values": line.values} for line in decisions.decision_lines(settings)
+            },
         }
 
 

@@ -67,7 +67,7 @@ def run(settings: "Settings", console: "Console", *, until: "date | None" = None
 
 def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
     """Print what came since the run before and what is in force now; after the first run everything."""
-    from dagster_project.commands import summaries
+    from dagster_project.commands import decisions, summaries
 
     console.print()
     if result.answers is None:
@@ -84,6 +84,7 @@ def show(result: "RunResult", settings: "Settings", console: "Console") -> None:
         console.print(summaries.selections(settings))
         console.print("\n".join(summaries.caveats(settings)), highlight=False, markup=False)
     console.print(summaries.forecasts(result.answers))
+    decisions.show(settings, console)
 
 
 def bring_up(

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from serving.api import ExplanationJobAnswer, WrittenExplanation
 
 WIDTH = 80
-Depth = Literal["fast", "medium"]
+Depth = Literal["fast", "medium", "deep"]
 Symbol = Annotated[str, typer.Argument(help="Symbol, e.g. AAPL.")]
 WantedDepth = Annotated[
     Depth,
     typer.Option(
         "--depth",
-        help="fast: facts in a template; medium: with passages of documents, and a language model if one is set.",
+        help="fast: facts in a template; medium: with passages of documents, and a language model if one is set; deep: "
+        "also stability, similar past windows and scenarios, up to a minute.",
     ),
 ]
 
@@ -67,6 +68,8 @@ def _about(written: "WrittenExplanation") -> list[str]:
     lines = [f"Writer: {written.writer}. Sentences dropped by the check: {dropped}."]
     if written.search:
         lines += textwrap.wrap(f"Search: {written.search}.", WIDTH, break_long_words=False, break_on_hyphens=False)
+    for part in written.left_out:
+        lines += textwrap.wrap(f"Left out, {part.part.replace('_', ' ')}: {part.reason}", WIDTH)
     for source in written.sources:
         lines += textwrap.wrap(f"{source.id}  {source.title} ({source.source})", WIDTH)
     return lines

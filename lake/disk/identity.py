@@ -99,8 +99,11 @@ def digest_of_sources(files: Iterable[Path], *declared: str) -> str:
     >>> len(before), before == digest_of_sources([rules], "XNYS"), before == digest_of_sources([rules], "XLON")
     (16, True, False)
     """
+    parts = [[file.read_bytes() for file in sorted(files)], [text.encode() for text in declared]]
     digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(file.read_bytes())
-    digest.update("".join(declared).encode())
+    for part in parts:
+        # Counts and lengths keep lists apart that are the same text when joined.
+        digest.update(f"{len(part)}:".encode())
+        for content in part:
+            digest.update(f"{len(content)}:".encode() + content)
     return digest.hexdigest()[:SHORT_DIGEST]

@@ -35,6 +35,7 @@ from lake.tables.features import LABELS, MODEL_WINDOWS, REGIMES
 from lake.tables.instruments import SYMBOLS, UNIVERSE
 from lake.tables.ledger import HOLDOUT_OPENINGS, TRIAL_GAINS, TRIAL_KINDS, TRIAL_LEDGER
 from lake.tables.measures import DRIFT, EVALUATIONS, FEATURE_IMPORTANCE, PERFORMANCE, VERDICTS
+from lake.tables.portfolio import PORTFOLIO_WEIGHTS
 from lake.tables.quality import AGREEMENT, FINDINGS, QUALITY_SCORES
 from lake.tables.raw import ANSWERS, DELIVERIES, RAW_ACTIONS, RAW_BARS, RAW_MACRO
 from lake.tables.risk import RISK_EVENT_KINDS, RISK_EVENTS, SWITCH_STATES
@@ -76,6 +77,7 @@ __all__ = [
     "ORDERS",
     "OUTCOMES",
     "PERFORMANCE",
+    "PORTFOLIO_WEIGHTS",
     "POSITIONS",
     "PROMOTIONS",
     "QUALITY_SCORES",
@@ -143,6 +145,7 @@ TABLES: tuple[TableSpec, ...] = (
     STRATEGY_ASSIGNMENTS,
     BLEND_WEIGHTS,
     CALIBRATIONS,
+    PORTFOLIO_WEIGHTS,
     BACKTESTS,
     BACKTEST_SESSIONS,
     BACKTEST_FILLS,

@@ -73,6 +73,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", f"{PUBLIC}/outcomes/{{symbol}}", "read"),
     Rule("GET", f"{PUBLIC}/calibration/{{symbol}}", "read"),
     Rule("GET", f"{PUBLIC}/accuracy/{{symbol}}", "read"),
+    Rule("GET", f"{PUBLIC}/portfolio/{{name}}", "read"),
     Rule("GET", f"{PUBLIC}/watchlist", "read"),
     Rule("PUT", f"{PUBLIC}/watchlist", "read"),
     Rule("POST", f"{PUBLIC}/watchlist/changes", "read"),

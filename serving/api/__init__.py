@@ -5,11 +5,12 @@
 - `forecasts`, `lookups`, `status`, `operators`, `ingest`, `streams`, `access`, `receipts`: questions and answers
 - `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
   matter on the whole
-- `advice`: recommendations for a book
 - `alerts`: the body of an Alertmanager's web hook
+- `advice`: recommendations for a book
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
+- `portfolio`: what a portfolio holds beside 1/N, and why
 - `own_values`: a forecast of the caller's own values of features
 - `explanation_jobs`: written explanations, and the jobs that write them
 - `problems`, `problem_kinds`: problem documents (RFC 9457), and every kind of them
@@ -77,6 +78,7 @@ from serving.api.explanation_jobs import (
     ExplanationJobRequest,
     ExplanationSentence,
     ExplanationSource,
+    PartLeftOut,
     WrittenDepth,
     WrittenExplanation,
 )
@@ -141,6 +143,14 @@ from serving.api.operators import (
 )
 from serving.api.outlook import Direction, Outlook, outlook_of
 from serving.api.own_values import OwnValuesForecast
+from serving.api.portfolio import (
+    EVIDENCE_NEEDED,
+    PAST_PERFORMANCE,
+    PortfolioAnswer,
+    PortfolioPosition,
+    PortfolioReview,
+    PortfolioSummary,
+)
 from serving.api.problems import Problem, ProblemPage, ProblemPages
 from serving.api.refusals import RefusedError, refusal
 from serving.api.status import Health, Instrument, ModelStatus, StatusAnswer, SymbolsAnswer
@@ -150,7 +160,9 @@ __all__ = [
     "ADVICE_DISCLAIMER",
     "BATCH_SYMBOLS",
     "DISCLAIMER",
+    "EVIDENCE_NEEDED",
     "KEY_PREFIX",
+    "PAST_PERFORMANCE",
     "REQUESTS_AN_HOUR",
     "ROLES",
     "SYMBOL_LETTERS",
@@ -239,8 +251,13 @@ __all__ = [
     "Outlook",
     "OwnValuesForecast",
     "Part",
+    "PartLeftOut",
     "Ping",
+    "PortfolioAnswer",
     "PortfolioContext",
+    "PortfolioPosition",
+    "PortfolioReview",
+    "PortfolioSummary",
     "PredictAnswer",
     "PredictRequest",
     "Prediction",

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from serving.api.base import Answer, Finite, Horizon, Minutes, Part, Request, SymbolAnswer
 
-WrittenDepth = Literal["fast", "medium"]
+WrittenDepth = Literal["fast", "medium", "deep"]
 JobStatus = Literal["processing", "completed"]
 SentenceKind = Literal["fact", "source"]
 Writer = Literal["template", "model"]
@@ -19,7 +19,8 @@ class ExplanationJobRequest(Request):
     depth: WrittenDepth = Field(
         default="fast",
         description="fast: a template over the facts; medium: passages of documents too, and a language model if one "
-        "is configured",
+        "is configured; deep: also the stability of the contributions, the fidelity of a straight line (LIME), similar "
+        "past windows with their outcomes, and scenarios of the last bar, which take up to a minute",
     )
     prediction_id: str | None = Field(default=None, min_length=1, max_length=64)
     horizon_sessions: Horizon | None = None
@@ -83,6 +84,13 @@ class DroppedSentence(Part):
     meaning: str = Field(description="the same for a reader")
 
 
+class PartLeftOut(Part):
+    """One part of a deep explanation that could not be computed; the text says nothing about it."""
+
+    part: str = Field(description="e.g. stability, line, similar_windows, scenario_down")
+    reason: str
+
+
 class WrittenExplanation(Part):
     """A forecast in words, every sentence checked against facts and passages."""
 
@@ -100,6 +108,9 @@ class WrittenExplanation(Part):
     dropped: list[DroppedSentence] = Field(description="sentences that failed a check")
     writer: Writer
     writer_problem: str = Field(description="why the language model did not write it; empty where none is configured")
+    left_out: list[PartLeftOut] = Field(
+        default=[], description="parts of a deep explanation that could not be computed, and why"
+    )
     search: str = Field(description="how passages were found; empty for fast, which retrieves none")
     generated_at: datetime
 
@@ -109,7 +120,7 @@ class ExplanationJobAnswer(SymbolAnswer):
 
     job_id: str
     status: JobStatus
-    step: str = Field(description="what is done now, e.g. facts, passages, template, model")
+    step: str = Field(description="what is done now, e.g. facts, passages, template, similar_windows, model")
     progress: Finite = Field(ge=0, le=1)
     symbol: str
     prediction_id: str
@@ -129,9 +140,12 @@ class ExplanationJobCancelled(Answer):
 class ExplanationEvent(Part):
     """One event of the stream of a job: its name is `event`, its data this object as JSON."""
 
-    event: Literal["step", "sentence", "dropped", "completed", "failed"]
-    step: str = ""
+    event: Literal["step", "sentence", "dropped", "left_out", "completed", "failed"]
+    step: str = Field(
+        default="",
+        description="that begins, or is left out; sentences after deep_template take the place of those before it",
+    )
     writer: Writer | None = Field(default=None, description="of a sentence or of what was dropped")
     sentence: ExplanationSentence | None = None
     dropped: DroppedSentence | None = None
-    reason: str = Field(default="", description="of a failure")
+    reason: str = Field(default="", description="of a failure, or why a part is left out")

@@ -103,6 +103,13 @@ UNKNOWN_KEY = Kind(
     "No API key of that id was made in this home, or it was deleted.",
     "GET /api/v1/internal/admin/keys lists the keys with their ids.",
 )
+UNKNOWN_PORTFOLIO = Kind(
+    "unknown-portfolio",
+    404,
+    "Unknown portfolio",
+    "No portfolio of that name had weights by the instant that was asked about.",
+    "`quantlake portfolio list` names those that had.",
+)
 UNKNOWN_PROBLEM = Kind(
     "unknown-problem",
     404,
@@ -316,6 +323,7 @@ KINDS: tuple[Kind, ...] = (
     UNKNOWN_MODEL,
     UNKNOWN_SOURCE,
     UNKNOWN_KEY,
+    UNKNOWN_PORTFOLIO,
     UNKNOWN_PROBLEM,
     UNKNOWN_EXPLANATION,
     EXPLANATION_FAILED,

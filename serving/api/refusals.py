@@ -77,6 +77,7 @@ REFUSALS: dict[str, type[RefusedError]] = {
     kinds.UNKNOWN_SYMBOL.type: UnknownNameRefusedError,
     kinds.UNKNOWN_PREDICTION.type: UnknownNameRefusedError,
     kinds.UNKNOWN_RECOMMENDATION.type: UnknownNameRefusedError,
+    kinds.UNKNOWN_PORTFOLIO.type: UnknownNameRefusedError,
     kinds.UNKNOWN_HORIZON.type: UnknownNameRefusedError,
     kinds.UNKNOWN_EXPLANATION.type: UnknownNameRefusedError,
     kinds.EXPLANATION_FAILED.type: FailedJobRefusedError,

@@ -101,6 +101,11 @@ class HistoryCalls:
         )
         return found
 
+    def portfolio(self, name: str, *, as_of: Moment | None = None) -> api.PortfolioAnswer:
+        """Return what a portfolio holds beside 1/N, why it traded or did not, and the evidence for it."""
+        found: api.PortfolioAnswer = self._get(api.PortfolioAnswer, "portfolio", name, {"as_of": as_of})
+        return found
+
     def watch_list(self) -> api.WatchedSymbols:
         """Return the watch list of the key."""
         found: api.WatchedSymbols = self._ask(api.WatchedSymbols, "GET", "/watchlist")

@@ -129,12 +129,16 @@ class Background(BaseModel):
         >>> rising.percentile_of("a", 12.5), rising.percentile_of("a", -3.0), rising.percentile_of("a", 200.0)
         (12.5, 0.0, 100.0)
         """
-        held = np.array(self.percentiles[feature])
-        place = int(np.searchsorted(held, value, side="right"))
-        if place in {0, len(held)}:
-            return 0.0 if place == 0 else 100.0
+        return float(self.percentiles_of(feature, np.array([value]))[0])
+
+    def percentiles_of(self, feature: str, values: "NDArray[np.floating[Any]]") -> "NDArray[np.float64]":
+        """Return the same of several values ``[value]``; NaN, which is not known, stays NaN."""
+        held, asked = np.array(self.percentiles[feature]), values.astype(np.float64)
+        place = np.clip(np.searchsorted(held, asked, side="right"), 1, len(held) - 1)
         below, above = held[place - 1], held[place]
-        return float(place - 1 + (value - below) / (above - below))
+        inside = place - 1 + (asked - below) / np.where(above > below, above - below, 1.0)
+        shares: NDArray[np.float64] = np.where(asked < held[0], 0.0, np.where(asked >= held[-1], 100.0, inside))
+        return np.where(np.isnan(asked), np.nan, shares)
 
     def spacing_at(self, feature: str, value: float) -> float:
         """Return the distance between the percentiles around a value, beyond an end that of the last two.

@@ -11,6 +11,7 @@
 - `stability`: whether contributions keep their order within the error of the values
 - `what_if`: changed inputs, sweeps, and the smallest change that turns a forecast
 - `scenario`: another last bar, with all features computed again
+- `similar`: past windows of the symbol that are nearest to a forecast's, and what followed them
 - `answers`, `wording`: what the endpoint answers, and its sentences
 - `narrative`: a forecast in words, each sentence checked against facts
 - `gradients`: integrated gradients of the networks of a forecast (needs torch)

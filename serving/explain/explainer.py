@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from lake.errors import NoGradientsError, UnknownNameError
 from serving.api.explanations import MOST_FEATURES
@@ -12,6 +12,7 @@ from serving.explain.models import ExplainedModels
 from serving.explain.recording import explanation_row
 from serving.explain.remaking import RemadeForecast
 from serving.explain.scenario import with_bar
+from serving.explain.similar import similar_windows
 from serving.explain.stability import explain_with_stability
 from serving.explain.surrogate import explain_by_line
 from serving.explain.what_if import WhatIf, find_flip, sweep, with_changes
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from serving.api.explanations import AskedMethod, CounterfactualRequest, Depth, Grain
     from serving.deployment import Champions, LoadedModels
     from serving.explain.result import Explanation
+    from serving.explain.similar import SimilarWindow
 
     Explaining = Callable[[RemadeForecast, Depth, Grain], Explanation]
 
@@ -44,6 +46,16 @@ class ExplanationKey(NamedTuple):
     method: "AskedMethod" = "shapley"
     depth: "Depth" = "fast"
     grain: "Grain" = "feature"
+
+
+class SimilarKey(NamedTuple):
+    """The forecast whose similar past windows are asked for."""
+
+    similar_to: str
+
+
+Recalled: TypeAlias = "ExplanationKey | SimilarKey | CounterfactualRequest"
+"""What an answer is kept under."""
 
 
 class Kept:
@@ -94,7 +106,7 @@ class Explainer:
         self._models = ExplainedModels(champions)
         self._kept = Kept()
 
-    def recall(self, question: "ExplanationKey | CounterfactualRequest") -> "Any":
+    def recall(self, question: Recalled) -> "Any":
         """Return the answer to a question that was asked before, None otherwise; nothing is computed or read."""
         return self._kept.recall(_named(question), self._champions.current())
 
@@ -160,14 +172,16 @@ class Explainer:
 
         return self._once(question, timed)
 
-    def _once(
-        self, question: "ExplanationKey | CounterfactualRequest", compute: "Callable[[RemadeForecast], Answer]"
-    ) -> "Answer":
+    def similar(self, question: SimilarKey) -> "tuple[SimilarWindow, ...]":
+        """Find similar past windows of the symbol of a forecast; for the errors see `explain` and `similar_windows`."""
+        return self._once(question, lambda forecast: similar_windows(forecast, self._lake))
+
+    def _once(self, question: Recalled, compute: "Callable[[RemadeForecast], Answer]") -> "Answer":
         """Return the answer to a question: the one that is kept, or what a function makes of the forecast."""
         found: Answer | None = self.recall(question)
         if found is None:
             models = self._champions.current()
-            found = compute(self.forecast(question.prediction_id))
+            found = compute(self.forecast(_forecast_of(question)))
             self._kept.keep(_named(question), models, found)
         return found
 
@@ -199,5 +213,9 @@ class Explainer:
         return found
 
 
-def _named(question: "ExplanationKey | CounterfactualRequest") -> "Hashable":
-    return question if isinstance(question, ExplanationKey) else question.model_dump_json()
+def _named(question: Recalled) -> "Hashable":
+    return question if isinstance(question, ExplanationKey | SimilarKey) else question.model_dump_json()
+
+
+def _forecast_of(question: Recalled) -> str:
+    return question.similar_to if isinstance(question, SimilarKey) else question.prediction_id

@@ -9,16 +9,17 @@ after the instant.
 - `accuracy_of`: each forecast of a symbol beside what came, with its record by regime and quarter
 - `record_in_replay`: how often the blend's bands would have held at the closes of the walk-forward
 - `calls_of`: stated probabilities of all symbols beside whether they came true
-- `records_by`: every symbol, regime or model, from one scan
+- `records_by`: every symbol, regime or model, from one scan; `records_of_newest`: of models, over the newest sessions
 - `records_by_size`: small, middle and large companies, by the dollar volume known at each close
 - `choice_costs_of`: what the runner-up of a decision for strategies earned above what was chosen
 - `watched_symbols`, `watch_rows`: every symbol of a watch list, and the rows of a part; `watch_list`: both at once
+- `portfolios_of`, `portfolio_of`, `portfolio_returns_of`: what portfolios hold beside 1/N
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
 from serving.history.accuracy import accuracy_of
 from serving.history.bars import bars_of
-from serving.history.calibration import band_of, calibration_of, records_by
+from serving.history.calibration import band_of, calibration_of, records_by, records_of_newest
 from serving.history.calls import Calls, calls_of
 from serving.history.choice_costs import choice_costs_of
 from serving.history.company_size import records_by_size
@@ -28,14 +29,16 @@ from serving.history.forecasts import forecasts_of
 from serving.history.known import KnownTables
 from serving.history.latency import latency_of
 from serving.history.moments import Span, instant_as_of, read_moment, span_between
-from serving.history.outcomes import outcomes_of
+from serving.history.outcomes import NAIVE, outcomes_of
 from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
+from serving.history.portfolios import portfolio_of, portfolio_returns_of, portfolios_of
 from serving.history.records import band_record, overlap_of, wilson
 from serving.history.replayed_bands import record_in_replay, replayed_record
 from serving.history.watch_list import watch_list, watch_rows, watched_symbols
 
 __all__ = [
     "MOST_ROWS",
+    "NAIVE",
     "USUAL_ROWS",
     "Calls",
     "KnownTables",
@@ -56,10 +59,14 @@ __all__ = [
     "models_of",
     "outcomes_of",
     "overlap_of",
+    "portfolio_of",
+    "portfolio_returns_of",
+    "portfolios_of",
     "read_moment",
     "record_in_replay",
     "records_by",
     "records_by_size",
+    "records_of_newest",
     "regimes_of",
     "replayed_record",
     "selections_of",

@@ -1,5 +1,6 @@
 """Records of bands and skill by symbol, regime and model, from the outcomes that were known at an instant."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -95,6 +96,22 @@ def records_by(
         ("records", by, horizon, model, at), versioned, lambda: _closes_by(tables, by, horizon, which, at)
     )
     return _by_group(closes, by, overlap)
+
+
+def records_of_newest(tables: KnownTables, sessions: int, at: datetime) -> Iterator[tuple[int, api.GroupRecord]]:
+    """Yield each horizon with the record of each model over it, from the newest sessions that have an outcome.
+
+    Parameters
+    ----------
+    sessions
+        How many of the newest sessions count that have an outcome of any model over the horizon.
+    """
+    which = pl.col("kind").is_in(VISIBLE)
+    for horizon in tables.market.horizon_bars:
+        closes = _closes_by(tables, "model_name", horizon, which, at)
+        newest = closes.filter(pl.col("event_time").rank("dense", descending=True) <= sessions)
+        for record in _by_group(newest, "model_name", overlap_of(tables.market, horizon)):
+            yield horizon, record
 
 
 def _closes_by(tables: KnownTables, by: Grouping, horizon: int, which: pl.Expr, at: datetime) -> pl.DataFrame:

@@ -5,7 +5,7 @@
 - `metrics`: every number that is counted or measured (needs prometheus_client)
 - `json_logs`: one JSON object a line
 - `backup_state`: age of the newest backup
-- `run_history`: last result of each check, and the state of the runs
+- `run_history`, `run_gauges`: last result of each check and the state of the runs, and the gauges made of them
 - `grafana_dashboard`, `document`: the Grafana boards, and the page about metrics and alerts
 """
 
@@ -25,5 +25,6 @@ __all__ = [
     "json_logs",
     "metrics",
     "route_of",
+    "run_gauges",
     "run_history",
 ]

@@ -6,6 +6,7 @@ A test compares what is found with what Dagster itself tells of the same home.
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,12 @@ WHERE id IN (
 ORDER BY evaluation_event_timestamp DESC
 """
 RUNS = "SELECT run_id, pipeline_name, status, create_timestamp, end_time FROM runs"
+MADE = """
+SELECT asset_key, last_materialization_timestamp AS made FROM asset_keys
+WHERE made IS NOT NULL AND (wipe_timestamp IS NULL OR wipe_timestamp < made)
+"""
+UNNAMED = "__"
+"""How Dagster's names of runs begin that belong to no job of ours, e.g. of an asset that was made by hand."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,12 @@ class RunHistory:
         The newest run that failed, where it was begun after `last_good`; else None.
     queue
         Runs that wait or are under way, the oldest first.
+    checked
+        Assets that have a check with a result, in the order of their names.
+    made
+        When each asset was last made, by the wall clock; one that was never made, or was wiped since, is not in it.
+    succeeded
+        When the newest run of each job that succeeded ended, by the wall clock; a job without one is not in it.
     """
 
     checks: int
@@ -95,6 +108,9 @@ class RunHistory:
     last_good: RunSummary | None
     last_bad: RunSummary | None
     queue: tuple[RunSummary, ...]
+    checked: tuple[str, ...]
+    made: Mapping[str, datetime]
+    succeeded: Mapping[str, datetime]
 
 
 def run_history(settings: "Settings") -> RunHistory:
@@ -113,7 +129,7 @@ def run_history(settings: "Settings") -> RunHistory:
         command = settings.declared_market.first_run
         raise NotReadyError(f"Nothing was run in this home, so no check has a result. `{command}` runs them.")
     try:
-        results, started = _rows(events, LAST_RESULTS), _rows(runs, RUNS)
+        results, started, made = _rows(events, LAST_RESULTS), _rows(runs, RUNS), _rows(events, MADE)
     except sqlite3.Error as error:
         doctor = settings.declared_market.command("doctor")
         raise DamagedFileError(
@@ -128,6 +144,9 @@ def run_history(settings: "Settings") -> RunHistory:
         last_good=good,
         last_bad=bad,
         queue=queue,
+        checked=tuple(sorted({_name(row) for row in results})),
+        made={_name(row): datetime.fromisoformat(row["made"]).replace(tzinfo=UTC) for row in made},
+        succeeded=_succeeded(started),
     )
 
 
@@ -138,6 +157,16 @@ def _rows(path: Path, query: str) -> list[sqlite3.Row]:
         return database.execute(query).fetchall()
 
 
+def _name(row: sqlite3.Row) -> str:
+    return "/".join(json.loads(row["asset_key"]))
+
+
+def _succeeded(rows: list[sqlite3.Row]) -> dict[str, datetime]:
+    """Return the end of each job's newest run that succeeded."""
+    good = [_run(row) for row in rows if row["status"] == "SUCCESS" and not row["pipeline_name"].startswith(UNNAMED)]
+    return {run.job: run.at for run in sorted(good, key=lambda run: run.at)}
+
+
 def _check(row: sqlite3.Row) -> FailingCheck | None:
     """Return a check that failed; None for one that passed."""
     if row["execution_status"] != "FAILED":
@@ -146,7 +175,7 @@ def _check(row: sqlite3.Row) -> FailingCheck | None:
     told: dict[str, Any] = event["dagster_event"]["event_specific_data"]
     found, _, remedy = (told.get("description") or "").partition(NEXT)
     return FailingCheck(
-        table="/".join(json.loads(row["asset_key"])),
+        table=_name(row),
         check=row["check_name"],
         severity=SEVERITIES[told["severity"]["__enum__"]],
         at=datetime.fromtimestamp(event["timestamp"], UTC),

@@ -2,7 +2,8 @@
 
 - `matured_outcomes`: one outcome for each forecast, and what every strategy earned on paper
 - `performance`, `coverage`: scores of strategies by regime, and coverage of the bands that were answered
-- `live_quality`, `quality_file`: errors and coverage of recently matured forecasts, in a file for the service
+- `live_quality`, `live_records`, `quality_file`: errors, skill and coverage of recently matured forecasts, in a file
+  for the service
 """
 
 from serving.outcomes.live_quality import update_figures

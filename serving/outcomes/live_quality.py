@@ -1,4 +1,4 @@
-"""Live quality: errors and coverage of recently matured forecasts."""
+"""Live quality: errors, skill and coverage of recently matured forecasts."""
 
 import time
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from lake.report import Report
 from lake.tables import FORECASTS, OUTCOMES
 from serving.forecasts import REPLAY
 from serving.outcomes.coverage import MATURED_KINDS, coverage_by_regime
+from serving.outcomes.live_records import coverage_figures, skill_figures
 from serving.outcomes.quality_file import BandFigures, Figures, ModelFigures, read_figures, write_figures
 
 if TYPE_CHECKING:
@@ -39,12 +40,15 @@ def update_figures(lake: "Lake", configured: "Settings", clock: "Clock") -> Repo
     figures = Figures(
         models=tuple(ModelFigures(**row) for row in errors.iter_rows(named=True)),
         bands=tuple(BandFigures(**row) for row in bands.iter_rows(named=True)),
+        skills=skill_figures(lake, clock),
+        coverages=coverage_figures(lake, clock),
     )
     judged, answered = (sum(part.forecasts for part in parts) for parts in (figures.models, figures.bands))
     is_new = figures != read_figures(configured)
     if is_new:
         write_figures(configured, figures)
-    report = Report(name="live_figures", rows=len(figures.models) + len(figures.bands), skipped=not is_new)
+    rows = sum(map(len, (figures.models, figures.bands, figures.skills, figures.coverages)))
+    report = Report(name="live_figures", rows=rows, skipped=not is_new)
     report = report.with_details(seconds=time.perf_counter() - started, judged=judged, answered=answered)
     return report if is_new else report.with_details(reason="no figure has changed")
 

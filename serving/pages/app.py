@@ -19,7 +19,7 @@ from serving.pages.guard import Guard
 from serving.pages.headers import SecurityHeaders
 from serving.pages.measuring import PageTimes
 from serving.pages.policy import page_policy
-from serving.pages.rendering import STATIC, error_page
+from serving.pages.rendering import STATIC, error_page, failure_page
 from serving.pages.routes import ROUTES
 from serving.pages.site import SiteFiles
 from serving.web.http.arrival import CorrelationIds
@@ -106,7 +106,8 @@ async def _failed(request: "Request", error: Exception) -> "Response":
     if isinstance(error, UnknownNameError):
         return error_page(request.scope, 404, f"Unknown {error.kind}", str(error))
     logger.warning("%s cannot be shown: %s", request.url.path, error)
-    return error_page(request.scope, 503, "Cannot be shown now", str(error))
+    assert isinstance(error, QuantlakeError)
+    return failure_page(request.scope, error)
 
 
 async def _broken(request: "Request", _error: Exception) -> "Response":

@@ -9,7 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse
 
-from serving.api import DISCLAIMER
+from lake.errors import QuantlakeError
+from serving.api import DISCLAIMER, RefusedError
 from serving.pages import formats
 from serving.pages.appearance import COLOURS, SCHEMES, THEME
 from serving.pages.site import is_built
@@ -104,12 +105,14 @@ def html(scope: "Scope", template: str, status: int = 200, **values: Any) -> HTM
 def root_of(scope: "Scope") -> str:
     """Return the path that the dashboard is served below: empty where it has a port of its own.
 
+    Within a folder that Starlette mounts, such as that of the documentation, ``root_path`` is the folder's.
+
     Examples
     --------
-    >>> root_of({"root_path": "/app"}), root_of({})
-    ('/app', '')
+    >>> root_of({"root_path": "/app"}), root_of({}), root_of({"root_path": "/app/docs", "app_root_path": "/app"})
+    ('/app', '', '/app')
     """
-    root: str = scope.get("root_path", "")
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
     return root
 
 
@@ -117,6 +120,21 @@ def error_page(scope: "Scope", status: int, title: str, sentence: str) -> HTMLRe
     """Return the page of a refusal or a failure; it shows nothing that a login would be needed for."""
     correlation = scope.get("state", {}).get("correlation_id", "")
     return html(scope, "error.html", status, title=title, sentence=sentence, code=status, correlation=correlation)
+
+
+def failure_page(scope: "Scope", error: QuantlakeError, title: str = "") -> HTMLResponse:
+    """Return the page of an error that this project raises on purpose: its own sentence says what to do.
+
+    What the endpoint refuses has the status that it refused it with; anything else is 503.
+
+    Parameters
+    ----------
+    title
+        What failed; by default what the endpoint calls it, or that it cannot be shown now.
+    """
+    if isinstance(error, RefusedError):
+        return error_page(scope, error.problem.status, title or error.problem.title, str(error))
+    return error_page(scope, 503, title or "Cannot be shown now", str(error))
 
 
 @cache

@@ -7,9 +7,11 @@ import base64
 import hashlib
 import re
 from functools import lru_cache
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from serving.pages.headers import CONTENT_SECURITY_POLICY
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 SITE = Path(__file__).parents[2] / "site"
 INLINE = {name: re.compile(rf"<{name}(?![^>]*\ssrc=)[^>]*>(.*?)</{name}>", re.DOTALL) for name in ("script", "style")}
+ATTRIBUTE = re.compile(r'<[^>]*\sstyle="([^"]*)"')
+"""A style of one element, as the theme hides its icons until they are used."""
 
 
 class SiteFiles(StaticFiles):
@@ -35,6 +39,13 @@ class SiteFiles(StaticFiles):
 
     def __init__(self, folder: Path = SITE) -> None:
         super().__init__(directory=folder, html=True, check_dir=False)
+
+    async def check_config(self) -> None:
+        """Refuse as for a page that there is not, where the site was not built: its folder is no fault."""
+        try:
+            await super().check_config()
+        except RuntimeError as error:
+            raise HTTPException(404) from error
 
     def file_response(
         self,
@@ -60,8 +71,13 @@ def is_built() -> bool:
 def _policy_of(path: str, _changed: int) -> str:
     """Return the content security policy of a page: that of the dashboard, and the page's own scripts and styles."""
     policy, text = CONTENT_SECURITY_POLICY, Path(path).read_text(encoding="utf-8")
+    of_elements = {_source(unescape(content)) for content in ATTRIBUTE.findall(text)}
     for name, pattern in INLINE.items():
-        held = " ".join(sorted({_source(content) for content in pattern.findall(text)}))
+        sources = {_source(content) for content in pattern.findall(text)}
+        if name == "style" and of_elements:
+            # The digests of attributes count with this word alone; it permits no attribute that is not among them.
+            sources |= {"'unsafe-hashes'", *of_elements}
+        held = " ".join(sorted(sources))
         policy = policy.replace(f"{name}-src 'self'", f"{name}-src 'self' {held}".rstrip())
     return policy
 

@@ -2,7 +2,7 @@
 
 import sys
 
-KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster")
+KEPT_OUT = ("torch", "pytorch_lightning", "lightning", "optuna", "mlflow", "dagster", "skfolio", "cvxpy")
 """What the service process must not load: none of it computes a forecast, and torch alone takes 300 MB."""
 
 

@@ -19,7 +19,7 @@ from serving.history import KnownTables
 from serving.predict import Batcher
 from serving.web.asked_names import AskedNames
 from serving.web.declared import require_rules
-from serving.web.explaining import drivers_of
+from serving.web.explaining import deep_part_of, drivers_of
 from serving.web.http import arrival, middleware, openapi, problems
 from serving.web.http.authentication import AccessControl
 from serving.web.http.hosts import HostCheck, Hosts
@@ -38,6 +38,7 @@ from serving.web.routes import (
     lookups,
     operator_lookups,
     operators,
+    portfolios,
     receipts,
     recommendations,
     status,
@@ -73,6 +74,7 @@ ROUTES = (
     importance,
     lookups,
     history,
+    portfolios,
     watch_list,
     operators,
     operator_lookups,
@@ -182,6 +184,7 @@ def put_in_service(
         predictor.logged.configured,
         app.state.latest.lake,
         partial(drivers_of, app.state),
+        partial(deep_part_of, app.state),
         tables=app.state.history,
         logged=predictor.logged,
     )

@@ -4,13 +4,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from lake.errors import QuantlakeError
-from serving.explain.worker import DRIVERS, SHORT, WHAT_IF, AboutForecast
+from serving.explain.worker import DEEP, DRIVERS, SHORT, WHAT_IF, AboutDeepPart, AboutForecast
 
 if TYPE_CHECKING:
     from starlette.datastructures import State
 
     from serving.api.explanations import CounterfactualAnswer, CounterfactualRequest, ForecastExplanation
-    from serving.explain.narrative import Drivers
+    from serving.explain.narrative import DeepFindings, DeepPart, Drivers
     from serving.explain.worker import Explanations
 
 logger = logging.getLogger("quantlake.serving")
@@ -47,3 +47,9 @@ def drivers_of(state: "State", prediction_id: str) -> "Drivers | None":
         logger.info("no contributions for an explanation in words: %s", error)
         return None
     return DRIVERS.answered.validate_json(answer)
+
+
+def deep_part_of(state: "State", prediction_id: str, part: "DeepPart") -> "DeepFindings":
+    """Return one part of a deep explanation in words; called as `drivers_of` is, for the errors see `Explanations`."""
+    asked = AboutDeepPart(prediction_id=prediction_id, part=part)
+    return DEEP.answered.validate_json(explanations_of(state).ask_from_thread(DEEP, asked))

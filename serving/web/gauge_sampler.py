@@ -1,4 +1,4 @@
-"""Gauge sampler: a thread that measures feature age, backlog and Redis every few seconds, and prunes the log.
+"""Gauge sampler: a thread that measures ages, backlog and Redis every few seconds, and prunes the log.
 
 Every worker has one, which also flushes its metrics; one of the running workers measures for all of them.
 """
@@ -12,12 +12,14 @@ from filelock import FileLock, Timeout
 
 from feature_repo.online.redis_server import restarts
 from lake.calendars import count_closes
+from lake.clock import SystemClock
 from lake.disk import FileIdentity, identity_of
 from lake.errors import QuantlakeError
 from lake.store import Lake
 from serving.forecast_log import look_at_log, prune
 from serving.monitoring import metrics
 from serving.monitoring.backup_state import show_backup_state
+from serving.monitoring.run_gauges import RunGauges
 from serving.outcomes import Figures, figures_path, read_figures, show_figures
 from serving.risk import show_risk
 
@@ -56,7 +58,8 @@ class GaugeSampler:
         self._look_at = self._complain_at = 0.0
         self._prune_at = time.monotonic() + FIRST_PRUNE_SECONDS
         self._pruning: threading.Thread | None = None
-        self._shown: FileIdentity | None = None
+        self._shown: tuple[FileIdentity, Figures] | None = None
+        self._runs = RunGauges(configured)
         self._is_ready: bool | None = None
 
     def start(self) -> Self:
@@ -76,7 +79,7 @@ class GaugeSampler:
     def look(self) -> None:
         """Measure everything once."""
         parts = (self._look_at_features, self._look_at_log, self._look_at_redis, self._look_at_figures)
-        for part in (*parts, self._look_at_backups, self._look_at_risk):
+        for part in (*parts, self._look_at_backups, self._look_at_runs, self._look_at_risk):
             try:
                 part()
             except Exception:
@@ -147,15 +150,21 @@ class GaugeSampler:
 
     def _look_at_figures(self) -> None:
         identity = identity_of(figures_path(self._configured))
-        if identity is not None and identity != self._shown:
-            show_figures(read_figures(self._configured) or Figures())
-            self._shown = identity
+        seen, before = self._shown or (None, None)
+        if identity is not None and identity != seen:
+            figures = read_figures(self._configured) or Figures()
+            show_figures(figures, before)
+            self._shown = identity, figures
 
     def _look_at_backups(self) -> None:
         show_backup_state(self._configured)
 
     def _look_at_risk(self) -> None:
         show_risk(self._configured)
+
+    def _look_at_runs(self) -> None:
+        # Runs have the time of the wall, also where the clock of a replayed market stands elsewhere.
+        self._runs.look(SystemClock().now())
 
 
 def _holds(lock: FileLock) -> bool:

@@ -25,13 +25,20 @@ if TYPE_CHECKING:
 SPACES = re.compile(r"\s+")
 STREAM_SECONDS = 60.0
 """Longest silence of a stream in which something must come."""
+
+HELD = ("black_litterman", "equal", "inverse_volatility")
+"""Portfolios of the home."""
 EMPTY_TAGS = frozenset({"br", "hr", "img", "input", "link", "meta"})
 
 
 def live_through(home: "Home", engines: "Mapping[str, Engine]", sessions: int) -> None:
-    """Let models replay the last sessions, answer every one of them as a blend too, and let all that is due mature."""
+    """Let models replay the last sessions, answer every one of them as a blend too, and let all that is due mature.
+
+    Three portfolios hold weights at the last closes.
+    """
     from serving.backfill import replay_forecasts
     from serving.outcomes import mature
+    from serving.portfolio import PACKAGED_PORTFOLIOS, update_portfolio_weights
 
     replay_forecasts(home.lake, engines, home.clock, sessions=sessions)
     replayed = home.lake.read(FORECASTS, where=pl.col("model_name") == "ridge")
@@ -40,6 +47,8 @@ def live_through(home: "Home", engines: "Mapping[str, Engine]", sessions: int) -
     )
     home.lake.merge(FORECASTS, answered)
     mature(home.lake, home.clock)
+    held = [each for each in PACKAGED_PORTFOLIOS if each.name in HELD]
+    update_portfolio_weights(home.lake, home.clock, held, first_bars=25)
 
 
 @contextmanager

@@ -12,9 +12,13 @@ from typing import Any
 
 from lake.tables import INTERNAL_NOTES
 from serving.api import outlook_of
+from serving.explain.narrative.deep import CLOSE_CHANGES, BarScenario, DeepFindings, LineFidelity
 from serving.explain.narrative.documents import Document
-from serving.explain.narrative.facts import BandCount, Driver, Drivers, NarrativeInputs
+from serving.explain.narrative.drivers import Driver, Drivers
+from serving.explain.narrative.facts import BandCount, NarrativeInputs
 from serving.explain.narrative.retrieve import Passage
+from serving.explain.result import Stability
+from serving.explain.similar import SimilarWindow
 from serving.forecasts import direction_of
 
 CLOSE = datetime(2012, 12, 31, 21, tzinfo=UTC)
@@ -60,6 +64,8 @@ def made_inputs(seed: int) -> NarrativeInputs:
         is_degraded=rng.random() < 0.3,
         is_intact=rng.choice((None, True, False)),
         drivers=rng.choice((None, _drivers(rng))),
+        deep=rng.choice((None, _deep(rng, close))),
+        has_daily_bars=rng.random() < 0.8,
     )
 
 
@@ -73,6 +79,26 @@ def _drivers(rng: random.Random) -> Drivers:
     features = rng.sample(FEATURES, rng.randint(1, len(FEATURES)))
     made = [Driver(name, rng.choice((0.0, rng.gauss(0, 0.003))), abs(rng.gauss(0, 0.0003))) for name in features]
     return Drivers(rng.gauss(0, 0.002), tuple(made))
+
+
+def _deep(rng: random.Random, close: datetime) -> DeepFindings:
+    """Return what a deep explanation may find, each part left out now and then."""
+    windows = tuple(
+        SimilarWindow(close - timedelta(days=rng.randrange(10, 3_000)), rng.uniform(0, 60), rng.gauss(0, 0.03))
+        for _ in range(rng.randrange(6))
+    )
+    scenarios = []
+    for change in CLOSE_CHANGES.values():
+        if rng.random() < 0.8:
+            low, middle, high = sorted(rng.gauss(0, 0.03) for _ in range(3))
+            scenarios.append(BarScenario(change, low, middle, high, rng.randrange(30), rng.randrange(9)))
+    return DeepFindings(
+        drivers=rng.choice((None, _drivers(rng))),
+        stability=rng.choice((None, Stability(8, rng.uniform(-1, 1), rng.uniform(-1, 1)))),
+        line=rng.choice((None, LineFidelity(rng.uniform(-0.2, 1), 0.8))),
+        similar=windows,
+        scenarios=tuple(scenarios),
+    )
 
 
 def document(name: str, text: str, **changes: Any) -> Document:

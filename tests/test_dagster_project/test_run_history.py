@@ -1,14 +1,17 @@
 """What the operations page says of checks and runs is what Dagster tells of the same home."""
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
+from prometheus_client import REGISTRY
 
 from dagster_project.runs.dagster_home import instance_of_commands, prepare_home
 from lake.errors import DamagedFileError, NotReadyError
 from lake.settings import Settings
+from serving.monitoring.run_gauges import RunGauges
 from serving.monitoring.run_history import SEVERITIES, run_history
 from serving.pages.views.operations import checks_view
 
@@ -120,3 +123,65 @@ def test_a_home_without_runs_says_what_makes_one_and_a_damaged_history_what_to_d
         path.write_bytes(b"no database" * 100)
     with pytest.raises(DamagedFileError, match="`quantlake doctor` says what is damaged and what to do"):
         run_history(home)
+
+
+def gauges(name: str) -> dict[tuple[str, ...], float]:
+    """Values of a metric by its labels, as a scrape shows them."""
+    return {
+        tuple(one.labels.values()): one.value
+        for family in REGISTRY.collect()
+        for one in family.samples
+        if one.name == name
+    }
+
+
+def test_ages_and_failing_checks_are_shown_as_dagster_has_them_and_a_check_that_passes_again_is_zero(
+    home: Settings,
+) -> None:
+    run(home, rules_pass=False, whole_passes=False)
+    look = RunGauges(home).look
+    with instance_of_commands(home) as instance:
+        job = dg.define_asset_job("daily_of_the_test", [bars]).resolve(
+            asset_graph=dg.Definitions([bars]).resolve_asset_graph()
+        )
+        assert job.execute_in_process(instance=instance).success
+        event = instance.get_latest_materialization_event(bars.key)
+        assert event is not None
+        (record,) = instance.get_run_records(dg.RunsFilter(job_name="daily_of_the_test"))
+    assert record.end_time is not None
+    now = datetime.fromtimestamp(event.timestamp, UTC) + timedelta(seconds=100)
+    look(now)
+    assert gauges("quantlake_asset_age_seconds")["bars",] == pytest.approx(100, abs=0.01)
+    ended = now.timestamp() - record.end_time
+    assert gauges("quantlake_job_age_seconds") == {("daily_of_the_test",): pytest.approx(ended, abs=0.01)}
+    failed = gauges("quantlake_asset_checks_failed")
+    assert (failed["bars", "error"], failed["bars", "warning"]) == (1, 1)
+    assert gauges("quantlake_oldest_run_waiting_seconds") == {(): 0}
+    run(home, rules_pass=True, whole_passes=True)
+    look(now)
+    failed = gauges("quantlake_asset_checks_failed")
+    assert (failed["bars", "error"], failed["bars", "warning"]) == (0, 0)
+
+
+def test_a_run_that_waits_is_told_with_its_age(home: Settings) -> None:
+    with instance_of_commands(home) as instance:
+        later = dg.Definitions([bars], jobs=[dg.define_asset_job("later", [bars])]).resolve_job_def("later")
+        waiting = instance.create_run_for_job(later).run_id
+        (record,) = instance.get_run_records(dg.RunsFilter(run_ids=[waiting]))
+    run(home, rules_pass=True, whole_passes=True)
+    RunGauges(home).look(record.create_timestamp + timedelta(hours=2))
+    assert gauges("quantlake_oldest_run_waiting_seconds")[()] == pytest.approx(7_200, abs=1)
+
+
+def test_a_damaged_history_is_told_once_and_leaves_the_gauges(home: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.rmtree(home.dagster)
+    look = RunGauges(home)
+    look.look(datetime.now(UTC))
+    assert caplog.messages == []
+    for name in ("runs.db", "runs/index.db"):
+        path = home.dagster / "history" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no database" * 100)
+    for _ in range(3):
+        look.look(datetime.now(UTC))
+    assert caplog.messages == ["the run history cannot be shown as metrics"]

@@ -2,16 +2,20 @@
 
 import os
 import sqlite3
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lake.disk import (
     FileIdentity,
     check_pages,
     create_key_file,
+    digest_of_sources,
     file_at,
     identity_of,
     is_own_folder,
@@ -111,3 +115,28 @@ def test_a_whole_database_has_no_fault_and_a_spoilt_one_is_named(
     monkeypatch.setattr(sqlite_files, "STEPS", 1)
     with pytest.raises(sqlite3.OperationalError, match="interrupted"):
         check_pages(path, busy_seconds=1, seconds=-1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(*[st.lists(st.sampled_from(["", "a", "b", "ab", "1:a", "0:"]), max_size=3)] * 4)
+def test_lists_of_texts_have_one_digest_only_where_they_are_the_same(files, declared, others, other_declared):
+    def digest(contents, texts):
+        with tempfile.TemporaryDirectory() as folder:
+            made = [Path(folder) / f"{place}.py" for place in range(len(contents))]
+            for path, content in zip(made, contents, strict=True):
+                path.write_text(content)
+            return digest_of_sources(made, *texts)
+
+    is_same = (files, declared) == (others, other_declared)
+    assert (digest(files, declared) == digest(others, other_declared)) is is_same
+
+
+def test_texts_that_are_the_same_when_joined_have_other_digests(tmp_path):
+    one, other = tmp_path / "a.py", tmp_path / "b.py"
+    assert digest_of_sources((), "XNYS", "AAPL") != digest_of_sources((), "XNYSAAPL")
+    one.write_text("LIMIT = 1\nRATE = 2\n")
+    other.write_text("")
+    joined = digest_of_sources([one, other])
+    one.write_text("LIMIT = 1\n")
+    other.write_text("RATE = 2\n")
+    assert digest_of_sources([one, other]) != joined

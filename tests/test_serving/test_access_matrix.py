@@ -56,6 +56,7 @@ PARAMETERS = {
     "symbol": "AAPL",
     "slug": "unauthenticated",
     "source": "no-source",
+    "name": "equal",
     "path:path": "favicon.png",
 }
 PASSED = 101

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from serving.monitoring import metrics
+from serving.outcomes import show_figures
+from support.figures import records
 from support.ports import free_port
 from support.waiting import rest, until
 
@@ -37,6 +39,7 @@ def well():
     metrics.LOG_QUARANTINED.set(0)
     metrics.LOG_DAMAGED.set(0)
     metrics.COVERAGE.labels("calm_up", "5").set(0.8)
+    show_figures(records(skill=0.01, coverage=0.8))
     metrics.REDIS_RESTARTS.set(0)
     metrics.LIMITED.labels("shared").inc()
     metrics.BACKUPS_CONFIGURED.set(1)
@@ -69,6 +72,7 @@ def ill():
     metrics.LOG_QUARANTINED.set(1)
     metrics.LOG_DAMAGED.set(1)
     metrics.COVERAGE.labels("calm_up", "5").set(0.6)
+    show_figures(records(skill=-0.05, coverage=0.6))
     metrics.PROBLEMS.labels("overloaded", "503").inc(100)
     metrics.PROBLEMS.labels("model-not-available", "503").inc(1)
     metrics.DEGRADED.labels("refused").inc(1)

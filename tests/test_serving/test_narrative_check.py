@@ -180,3 +180,23 @@ def test_every_rule_has_a_meaning() -> None:
 def test_a_number_that_is_not_finite_is_no_fact() -> None:
     with pytest.raises(ValueError, match="not finite"):
         facts_of(replace(made_inputs(3), p50=float("nan")))
+
+
+def test_what_followed_one_similar_window_is_never_told_of_another() -> None:
+    told = sentences(r"return after window B")
+    assert len(told) >= 10
+    for facts, draft in told:
+        first = [fact for fact in facts if fact.subject in {"similar past window A", "return after window A"}]
+        swapped = draft.text.replace(facts.get(draft.fact_ids[2]).printed, first[1].printed)
+        other = Draft(swapped, (*draft.fact_ids, *(fact.id for fact in first)))
+        is_same = first[1].printed == facts.get(draft.fact_ids[2]).printed
+        assert failed_rule(draft, facts, PASSAGES) is None
+        assert is_same or failed_rule(other, facts, PASSAGES) == "number"
+
+
+def test_a_straight_line_that_is_not_faithful_cannot_be_called_faithful() -> None:
+    told = sentences("is not faithful")
+    assert told
+    for facts, draft in told:
+        other = replace(draft, text=draft.text.replace("is not faithful", "is faithful"))
+        assert failed_rule(other, facts, PASSAGES) in {"word", "text"}

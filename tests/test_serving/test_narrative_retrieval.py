@@ -104,6 +104,15 @@ def test_notes_are_written_once(noted) -> None:
     assert {f"Feature {name}" for name in MODEL_FEATURES} <= titles
 
 
+def test_notes_of_features_are_sentences_whatever_their_meaning_begins_with(noted) -> None:
+    lake, _ = noted
+    texts = dict(lake.read(DOCUMENTS).select("title", "text").iter_rows())
+    assert texts["Feature market_beta"].startswith(
+        "market_beta: how strongly the symbol moves with the market. Formula: cov(r, r_market) / var(r_market)"
+    )
+    assert [text for title, text in texts.items() if title.startswith("Feature ") and " is the " in text[:40]] == []
+
+
 def test_the_note_about_large_moves_is_what_the_tables_hold(noted) -> None:
     lake, _ = noted
     is_apple = pl.col("symbol") == "AAPL"

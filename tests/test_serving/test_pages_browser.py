@@ -12,7 +12,7 @@ from support.browsers import READY, violations
 
 pytestmark = pytest.mark.browser
 
-AXE_PAGES = ("/", "/s/KO", "/settings", "/s/APPL")
+AXE_PAGES = ("/", "/s/KO", "/s/KO/why?close_change=-3", "/settings", "/s/APPL")
 """Pages that axe looks at here; `test_pages_everywhere` has all of them."""
 
 
@@ -59,6 +59,29 @@ def test_the_explanation_is_put_into_the_page(visit):
     page.locator("[data-fragment='#why'][data-ready] #why-title").wait_for()
     assert "Why the median" in page.locator("#why-title").inner_text()
     assert page.url.endswith("/s/KO")
+
+
+def test_a_scenario_is_answered_in_place_by_the_keyboard_alone(visit):
+    page = visit("/s/KO")
+    page.locator(READY).wait_for()
+    page.get_by_role("link", name="Explain this forecast").click()
+    page.get_by_label("Close, change in %").focus()
+    page.keyboard.type("-3")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "volume_ratio"
+    page.keyboard.press("Enter")
+    page.locator("#scenario [data-answer]:focus", has_text="features moved").wait_for()
+    assert page.get_by_label("Close, change in %").input_value() == "-3"
+    assert page.url.endswith("/s/KO")
+
+
+def test_a_scenario_is_answered_without_javascript(visit):
+    page = visit("/s/KO/why?quantile=p90", java_script_enabled=False)
+    page.get_by_label("Close, change in %").fill("2.5")
+    page.get_by_role("button", name="Forecast from this bar").click()
+    page.locator("#scenario [data-answer]", has_text="moved").wait_for()
+    assert "quantile=p90" in page.url
+    assert page.url.endswith("#scenario")
 
 
 def test_a_new_forecast_is_told_of_and_shown_without_a_reload(visit, site):

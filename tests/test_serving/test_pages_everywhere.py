@@ -26,11 +26,14 @@ SHOTS = Path(__file__).parents[2] / "screenshots"
 THEMES = ("light", "dark")
 COLOURS = ("blue-orange", "green-red", "purple-green")
 PAGES = (
-    "/", "/?list=mine", "/s/KO", "/s/KO?as_of=2012-12-14", "/s/KO/why", "/s/KO/why?find=direction", "/s/KO/words",
-    "/models", "/models/ridge", "/strategies", "/backtests", "/desk", "/operations", "/settings", "/about",
+    "/", "/?list=mine", "/s/KO", "/s/KO?as_of=2012-12-14", "/s/KO/why", "/s/KO/why?find=direction",
+    "/s/KO/why?close_change=-3", "/s/KO/why?close_change=three", "/s/KO/words", "/s/KO/words?depth=deep",
+    "/models", "/models/ridge", "/strategies", "/backtests", "/portfolio", "/portfolio/black_litterman", "/risk",
+    "/desk", "/operations", "/settings", "/about",
 )  # fmt: skip
-EMPTY = ("/?search=nothing-like-it", "/?as_of=2011-01-04", "/s/KO?as_of=2011-03-01", "/strategies?as_of=2011-01-04")
-ERRORS = ("/s/APPL", "/nothing", "/receipts/nothing", "/jobs/nothing", "/?as_of=no-day")
+EMPTY = ("/?search=nothing-like-it", "/?as_of=2011-01-04", "/s/KO?as_of=2011-03-01", "/strategies?as_of=2011-01-04",
+         "/portfolio?as_of=2011-01-04", "/portfolio/equal?as_of=2011-01-04")  # fmt: skip
+ERRORS = ("/s/APPL", "/portfolio/eqal", "/nothing", "/receipts/nothing", "/jobs/nothing", "/?as_of=no-day")
 AWAY = (
     "/",
     "/?list=mine",
@@ -46,6 +49,9 @@ AWAY = (
 LOOKS = {"ready": "/s/KO", "list": "/", "past": "/s/KO?as_of=2012-12-14", "empty": "/?search=nothing-like-it",
          "error": "/s/APPL"}  # fmt: skip
 AWAY_LOOKS = {"stale-and-degraded": "/s/KO"}
+STALE_LOOKS = {"stale": "/s/KO", "stale-list": "/"}
+STALE = ("/", "/?list=mine", "/s/KO", "/s/KO/why", "/operations", "/strategies")
+"""Pages of a market that went on by four days without a bar, while the endpoint answers."""
 PARTS_OF_A_DATE = 6
 """Further steps of the tabulator within the field of a date, whose parts count each."""
 DIFFERENT, MOST_DIFFERENT = 48, 0.10
@@ -59,13 +65,18 @@ def forecast(site):
         yield client.predict("KO", 1).prediction_id
 
 
+def gone_on(home, folder):
+    """Copy a home, and let its market go on by four days without a bar."""
+    shutil.copytree(home, folder, ignore=shutil.ignore_patterns("*.sock", "*.sqlite*"))
+    clock = ReplayClock(folder / "clock.json")
+    clock.move_to(clock.now() + timedelta(days=4))
+
+
 @pytest.fixture(scope="module")
 def away(watched_home, tmp_path_factory):
     """Settings of a dashboard without its endpoint, of a market that went on without a bar."""
     home = tmp_path_factory.mktemp("away") / "home"
-    shutil.copytree(watched_home.settings.home, home, ignore=shutil.ignore_patterns("*.sock", "*.sqlite*"))
-    clock = ReplayClock(home / "clock.json")
-    clock.move_to(clock.now() + timedelta(days=4))
+    gone_on(watched_home.settings.home, home)
     settings = watched_home.settings.model_copy(update={"home": home, "port": NOBODY, "dashboard_port": free_port()})
     with dashboard_process(settings):
         yield settings
@@ -79,6 +90,27 @@ def away_state(away, browser):
 @pytest.fixture
 def visit_away(away, browser, away_state):
     with visiting_pages(away, browser, away_state) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def stale(watched_home, tmp_path_factory):
+    """Settings of a dashboard of a market that went on without a bar, whose endpoint answers."""
+    home = tmp_path_factory.mktemp("stale") / "home"
+    gone_on(watched_home.settings.home, home)
+    settings = watched_home.settings.model_copy(update={"home": home, "dashboard_port": free_port()})
+    with dashboard_process(settings):
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def stale_state(stale, browser):
+    return signed_in_at(stale, browser)
+
+
+@pytest.fixture
+def visit_stale(stale, browser, stale_state):
+    with visiting_pages(stale, browser, stale_state) as opened:
         yield opened
 
 
@@ -112,6 +144,16 @@ def test_axe_finds_nothing_on_any_page_in_any_state(visit, forecast, theme):
 def test_axe_finds_nothing_while_the_endpoint_is_away(visit_away, theme):
     page = visit_away("/", color_scheme=theme, may_fail=True)
     assert found_on(page, AWAY) == {}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_axe_finds_nothing_where_the_market_went_on_without_a_bar(visit_stale, theme):
+    page = visit_stale("/", color_scheme=theme, may_fail=True)
+    assert found_on(page, STALE) == {}
+    ready(page, "/s/KO")
+    said = page.locator("#main").inner_text()
+    assert "Stale." in said
+    assert "Degraded." not in said
 
 
 @pytest.mark.parametrize("colours", COLOURS[1:])
@@ -180,8 +222,9 @@ def test_a_live_page_is_live_again_once_the_endpoint_is_back(copy_home, predicti
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_pages_look_as_they_did(visit, visit_away, theme):
-    shots = [(visit, look) for look in LOOKS.items()] + [(visit_away, look) for look in AWAY_LOOKS.items()]
+def test_pages_look_as_they_did(visit, visit_away, visit_stale, theme):
+    looks = ((visit, LOOKS), (visit_away, AWAY_LOOKS), (visit_stale, STALE_LOOKS))
+    shots = [(opened, look) for opened, each in looks for look in each.items()]
     different = {}
     for opened, (name, path) in shots:
         page = opened("/", color_scheme=theme, viewport={"width": 1280, "height": 900}, may_fail=True)

@@ -5,6 +5,8 @@ import re
 from base64 import b64encode
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from serving.pages import site
@@ -71,6 +73,33 @@ def test_a_page_of_the_site_permits_its_own_scripts_and_styles_and_no_others(tmp
     assert style == f"'self' {sources['p {}']}"
     assert sources[other] not in policy
     assert client.get("/a.js").headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+def test_without_the_folder_of_the_site_there_is_no_such_page_and_no_fault(tmp_path):
+    folder = tmp_path / "site"
+    client = TestClient(Starlette(routes=[Mount("/docs", SiteFiles(folder))]), raise_server_exceptions=False)
+    assert client.get("/docs/").status_code == 404
+    folder.mkdir()
+    (folder / "index.html").write_text(PAGE_OF_A_SITE.format(script=""), "utf-8")
+    assert client.get("/docs/").status_code == 200
+
+
+def test_a_page_of_the_site_permits_the_styles_of_its_elements_and_no_others(tmp_path):
+    """The icons of the theme are hidden by a style of their own; refused, they take the upper part of every page."""
+    hidden, other = "display: none;", "display: block;"
+    held = f'<svg style="{hidden}"></svg>'
+    (tmp_path / "index.html").write_text(
+        PAGE_OF_A_SITE.format(script="run()").replace("</html>", f"{held}</html>"), "utf-8"
+    )
+    (policy,) = TestClient(SecurityHeaders(SiteFiles(tmp_path))).get("/").headers.get_list("content-security-policy")
+    sources = {
+        text: f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in (hidden, other, "p {}")
+    }
+    script, style = (re.search(rf"{kind}-src ([^;]+);", policy)[1].split() for kind in ("script", "style"))
+    assert {"'unsafe-hashes'", sources[hidden], sources["p {}"]} <= set(style)
+    assert sources[other] not in style
+    assert "'unsafe-hashes'" not in script
 
 
 def test_the_site_is_linked_where_it_is_built_and_needs_a_login(settings, tmp_path, monkeypatch):

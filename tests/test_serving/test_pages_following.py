@@ -6,6 +6,7 @@ from threading import Barrier
 import pytest
 
 from serving.access import keys, watch_lists
+from serving.api import BATCH_SYMBOLS
 from serving.pages.app import build_dashboard
 from serving.web.app import build_app
 from support.dashboard import Page, log_in, visiting
@@ -160,14 +161,25 @@ def test_the_list_of_another_key_is_neither_shown_nor_changed(visitor, app, sett
 
 
 @pytest.mark.parametrize(
-    ("choice", "symbol", "told"),
-    [("follow", "APPL", "AAPL"), ("follow", "", "at least 1 character"), ("forget", "KO", "unfollow")],
+    ("choice", "symbol", "status", "told"),
+    [("follow", "APPL", 404, "AAPL"), ("follow", "", 422, "at least 1 character"), ("forget", "KO", 404, "unfollow")],
 )
-def test_what_there_is_not_is_refused(visitor, settings, reader, choice, symbol, told):
+def test_what_there_is_not_is_refused(visitor, settings, reader, choice, symbol, status, told):
     answer = send(visitor, choice, symbol)
-    assert 400 <= answer.status_code < 600
+    assert answer.status_code == status
     assert told in Page(answer.text).text(id="main")
     assert followed(settings, reader[0]) == []
+
+
+def test_a_list_that_is_full_is_refused_as_the_endpoint_refuses_it(visitor, settings, reader):
+    symbols = [f"X{n}" for n in range(BATCH_SYMBOLS)]
+    watch_lists.write(settings, reader[0].id, symbols)
+    answer = send(visitor, "follow", "KO")
+    assert answer.status_code == 422
+    said = Page(answer.text).text(id="main")
+    assert "The change of your list is not confirmed" in said
+    assert f"{BATCH_SYMBOLS + 1:,} symbols, and it holds {BATCH_SYMBOLS:,} at most" in said
+    assert followed(settings, reader[0]) == symbols
 
 
 def test_an_unknown_list_is_refused(visitor):

@@ -24,8 +24,18 @@ INSTANT = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2} UTC")
 BADGE = re.compile(r"(held|in replay) \d+ % \(|not enough outcomes \(n = ")
 WITH_BANDS = ("/", "/s/KO", "/s/AAPL?model=ridge&horizon=5", "/s/KO/why")
 WITHOUT_BANDS = (
-    "/models", "/models/ridge", "/s/KO/words", "/strategies", "/backtests", "/desk", "/operations", "/about",
-)  # fmt: skip
+    "/models",
+    "/models/ridge",
+    "/s/KO/words",
+    "/strategies",
+    "/backtests",
+    "/portfolio",
+    "/portfolio/equal",
+    "/risk",
+    "/desk",
+    "/operations",
+    "/about",
+)
 QUICK, MANY = 60, 1_000
 POOL = ["naive", "ridge", "buy_and_hold"]
 
@@ -105,7 +115,8 @@ def looked_back_at(visitor, home, pairs: int) -> None:
     first = matured.group_by("horizon_sessions").agg(pl.col("matured").min())["matured"].max()
     closes = home.lake.read(REGIMES)["event_time"].sort().to_list()
     closes = [at for at in closes if at >= first][:-1]
-    ways = ("/s/{symbol}", "/s/{symbol}?model=ridge", "/", "/models", "/models/ridge", "/strategies")
+    ways = ("/s/{symbol}", "/s/{symbol}?model=ridge", "/", "/models", "/models/ridge", "/strategies", "/portfolio",
+            "/portfolio/black_litterman")  # fmt: skip
     for _ in range(pairs):
         at, symbol, horizon = draw.choice(closes), draw.choice(sorted(SYMBOLS)), draw.choice([1, 5])
         path = draw.choice(ways).format(symbol=symbol)

@@ -14,6 +14,7 @@ from lake.tables import BARS, FORECASTS, OUTCOMES, REGIMES, SELECTIONS
 from lake.universe import SYMBOLS
 from serving import history
 from serving.access import keys
+from serving.api.explanations import BarChange, CounterfactualRequest, Scenario
 from serving.client import Client
 from serving.pages import formats
 from serving.pages.app import build_dashboard
@@ -157,6 +158,31 @@ def test_what_if_begins_at_the_forecast_that_was_given(visitor, watched_home):
     assert "turns" in found.text(id="why")
 
 
+def test_a_scenario_of_the_last_bar_is_that_of_the_endpoint(visitor, watched_home):
+    row = newest(watched_home, "KO")
+    bar = BarChange(close_change=-0.03)
+    with Client.local(watched_home.settings) as client:
+        asked = CounterfactualRequest(prediction_id=row["forecast_id"], scenario=Scenario(bar=bar))
+        told = client.what_if(asked)
+    found = page(visitor, "/s/KO/why?close_change=-3&volume_ratio=")
+    numbers = {cells[0]: cells[1:] for cells in found.rows("Forecast from another last bar")}
+    assert numbers["p90"] == [formats.signed(row["p90"], 2), formats.signed(told.changed.p90, 2)]
+    assert [cells[0] for cells in found.rows("Features that moved")] == [each.feature for each in told.moved]
+    assert f"{len(told.moved)} features moved" in found.text(id="scenario")
+    fields = {each["name"]: each.get("value") for each in found.all("input") if each.get("name")}
+    assert (fields["close_change"], fields["volume_ratio"], fields["quantile"]) == ("-3", "", "p50")
+
+
+def test_a_scenario_that_cannot_be_says_what_is_expected_and_the_true_bar_moves_nothing(visitor):
+    asked = page(visitor, "/s/KO/why?close_change=three&volume_ratio=")
+    assert "by 'three' percent" in asked.text(id="scenario")
+    assert "above -100" in page(visitor, "/s/KO/why?close_change=-100").text(id="scenario")
+    assert "above -100" in page(visitor, "/s/KO/why?close_change=nan").text(id="scenario")
+    assert "has no volume" in page(visitor, "/s/KO/why?volume_ratio=2").text(id="scenario")
+    assert "0 features moved" in page(visitor, "/s/KO/why?close_change=0").text(id="scenario")
+    assert "are computed again from the changed bar" in page(visitor, "/s/KO/why").text(id="scenario")
+
+
 def test_the_words_are_those_of_the_endpoint_with_what_they_cite(visitor, watched_home):
     row = newest(watched_home, "KO")
     found = page(visitor, "/s/KO/words")
@@ -196,6 +222,18 @@ def test_a_former_name_and_a_wrong_one(visitor):
     assert page(visitor, "/receipts/nothing", 404).all("h1")
 
 
+def test_a_model_without_a_score_at_the_session_looked_back_to_is_not_scored_yet(visitor):
+    found = page(visitor, "/models/ridge?as_of=2011-01-04").text(id="main")
+    assert "Not scored yet: no walk-forward score of this model was known at the session looked back to." in found
+    assert "No forecast of this model has matured yet." in found
+    live = page(visitor, "/models/ridge")
+    assert "Not scored yet: no walk-forward score of this model was known now. `make demo` trains" in live.text(
+        id="main"
+    )
+    assert live.rows("Matured forecasts by regime")
+    assert page(visitor, "/models/nothing?as_of=2011-01-04", 404).all("h1")
+
+
 def test_a_search_that_finds_nothing_says_what_to_do(visitor):
     assert "No symbol was found for “zzz”" in page(visitor, "/?search=zzz").text(id="main")
     found = page(visitor, "/?search=apple").rows("Symbols of the watch list")
@@ -227,7 +265,17 @@ def test_a_symbol_without_a_bar_of_the_last_closes_is_marked_stale(watched_home)
 def test_a_home_without_tables_says_what_makes_them(settings):
     with visiting(build_dashboard(settings), settings) as client:
         log_in_as_owner(client, settings)
-        for path in ("/", "/models", "/strategies", "/backtests", "/desk", "/operations", "/about"):
+        for path in (
+            "/",
+            "/models",
+            "/strategies",
+            "/backtests",
+            "/portfolio",
+            "/portfolio/equal",
+            "/desk",
+            "/operations",
+            "/about",
+        ):
             found = page(client, path)
             assert "Nothing yet." in found.text(id="main") or path == "/about", path
 

@@ -86,6 +86,18 @@ def test_every_address_of_a_page_lies_below_the_root_and_leads_somewhere(visitor
     assert {address: status for address, status in found.items() if status not in {200, 503}} == {}
 
 
+@pytest.mark.parametrize("path", ["/docs/nothing", "/static/nothing.css"])
+def test_what_there_is_not_in_a_folder_is_a_page_of_the_dashboard(settings, stranger, path):
+    log_in_as_owner(stranger, settings)
+    answer = stranger.get(path)
+    assert answer.status_code == 404
+    page = Page(answer.text)
+    found = {each[name] for each in page.elements for name in ADDRESSES if each.get(name, "").startswith("/")}
+    assert f"{MOUNTED_ROOT}/" in found
+    (style,) = [each["href"] for each in page.all("link", rel="stylesheet")]
+    assert stranger.get(f"{LOCAL}{style}").status_code == 200
+
+
 def test_the_root_leads_to_the_watch_list_and_the_login_back_to_the_page_that_was_asked_for(settings, stranger):
     assert stranger.get(f"{LOCAL}/app").headers["location"] == "/app/"
     assert stranger.get("/").headers["location"] == "/app/login"

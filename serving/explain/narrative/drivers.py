@@ -1,11 +1,26 @@
 """Drivers of a forecast, from the explanation of its median."""
 
-from typing import TYPE_CHECKING
-
-from serving.explain.narrative.facts import Driver, Drivers
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from serving.explain.result import Explanation
+
+
+class Driver(NamedTuple):
+    """Contribution of one feature to the median return, as a fraction, with its standard error where it has one."""
+
+    feature: str
+    value: float
+    standard_error: float | None
+
+
+@dataclass(frozen=True)
+class Drivers:
+    """Additive attribution of the median return: base value plus contributions is the median."""
+
+    base_value: float
+    features: tuple[Driver, ...]
 
 
 def drivers_from(explanation: "Explanation") -> Drivers:

@@ -9,9 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
+from string import ascii_uppercase
 from typing import Literal, NamedTuple, Self
 
-FactKind = Literal["forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit"]
+from serving.explain.narrative.deep import BarScenario, DeepFindings
+from serving.explain.narrative.drivers import Drivers
+from serving.explain.similar import SimilarWindow
+
+FactKind = Literal[
+    "forecast", "record", "contribution", "model", "regime", "strategy", "calibration", "data", "limit",
+    "stability", "line", "similar", "scenario",
+]  # fmt: skip
 Sign = Literal[-1, 0, 1]
 
 NOT_ENOUGH = "not enough outcomes"
@@ -19,6 +27,11 @@ REPLAYED = "in replay its bands would have held"
 TOP_CONTRIBUTIONS = 6
 RECORD_LIMIT = "a record of past outcomes is no promise about the next one"
 CONTRIBUTION_LIMIT = "contributions describe what the models computed, they are no causes in the market"
+SIMILAR_LIMIT = "similar past windows are few, and what followed them is no forecast"
+SCENARIO_LIMIT = "a scenario has another last bar, and earlier bars, the index and the regime as they were"
+FAITHFUL, NOT_FAITHFUL = "faithful", "not faithful"
+LINE = "straight line (LIME)"
+LOWEST_RANK = "lowest of these rank correlations"
 DEGRADED = "the online store was degraded and a snapshot answered"
 UPWARD, DOWNWARD = {"up", "slightly up"}, {"down", "slightly down"}
 
@@ -40,22 +53,6 @@ class BandCount(NamedTuple):
     held: float | None = None
     low: float | None = None
     high: float | None = None
-
-
-class Driver(NamedTuple):
-    """Contribution of one feature to the median return, as a fraction, with its standard error where it has one."""
-
-    feature: str
-    value: float
-    standard_error: float | None
-
-
-@dataclass(frozen=True)
-class Drivers:
-    """Additive attribution of the median return: base value plus contributions is the median."""
-
-    base_value: float
-    features: tuple[Driver, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +78,12 @@ class NarrativeInputs:
         Bars that had closed after `as_of` when it was made; ``sessions`` in a daily market, else ``bars``.
     is_intact
         Whether its seal is; None for a forecast that has none.
+    drivers
+        Contributions of features; None where they were not computed.
+    deep
+        What a deep explanation adds; None for another.
+    has_daily_bars
+        Whether a bar is a whole session.
     """
 
     symbol: str
@@ -110,10 +113,20 @@ class NarrativeInputs:
     is_degraded: bool
     is_intact: bool | None
     drivers: Drivers | None = None
+    deep: DeepFindings | None = None
+    has_daily_bars: bool = True
 
     def with_drivers(self, drivers: Drivers | None) -> Self:
         """Return the same with contributions of features."""
         return replace(self, drivers=drivers)
+
+    def with_deep(self, deep: DeepFindings) -> Self:
+        """Return the same with what a deep explanation adds; its contributions take the place of the others."""
+        return replace(self, drivers=deep.drivers or self.drivers, deep=deep)
+
+    def print_close(self, at: datetime) -> str:
+        """Return a close as a fact prints it: its date, and the time where bars are shorter than sessions."""
+        return f"{at:%Y-%m-%d}" if self.has_daily_bars else f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 @dataclass(frozen=True)
@@ -190,14 +203,15 @@ def facts_of(given: NarrativeInputs) -> FactSheet:
     Returns
     -------
     FactSheet
-        Forecast, record, contributions, models, regime, strategy, calibration, data, limits, in that order.
+        Forecast, record, contributions, models, regime, strategy, calibration, data, limits, and what a deep
+        explanation adds, in that order.
 
     Raises
     ------
     ValueError
         If a number is not finite.
     """
-    parts = (_forecast, _record, _contributions, _decisions, _data, _limits)
+    parts = (_forecast, _record, _contributions, _decisions, _data, _limits, _deep)
     stated = [each for part in parts for each in part(given)]
     if any(isinstance(each.value, float) and not math.isfinite(each.value) for each in stated):
         raise ValueError("a fact holds a number that is not finite")
@@ -280,6 +294,47 @@ def _limits(given: NarrativeInputs) -> Iterator[StatedFact]:
     yield _fact("limit", "record", RECORD_LIMIT)
     if given.drivers is not None:
         yield _fact("limit", "contributions", CONTRIBUTION_LIMIT)
+
+
+def _deep(given: NarrativeInputs) -> Iterator[StatedFact]:
+    found = given.deep
+    if found is None:
+        return
+    if found.stability is not None:
+        windows, mean, lowest = found.stability
+        yield _fact("stability", "rank correlation of the contributions within the error of the values", mean, "", 2)
+        yield _fact("stability", LOWEST_RANK, lowest, "", 2)
+        yield _fact("stability", "windows with moved values", float(windows))
+    if found.line is not None:
+        yield _fact("line", f"fidelity R2 of a {LINE}", found.line.r2, "", 2)
+        yield _fact("line", LINE, FAITHFUL if found.line.is_faithful else NOT_FAITHFUL)
+    yield from _similar(given, found.similar)
+    for scenario in found.scenarios:
+        yield from _scenario(scenario)
+    if found.similar:
+        yield _fact("limit", "similar past windows", SIMILAR_LIMIT)
+    if found.scenarios:
+        yield _fact("limit", "scenarios", SCENARIO_LIMIT)
+
+
+def _similar(given: NarrativeInputs, windows: Sequence[SimilarWindow]) -> Iterator[StatedFact]:
+    """State each window by a letter of its own, so that no sentence can give one window what is another's."""
+    for letter, window in zip(ascii_uppercase, windows, strict=False):
+        yield _fact("similar", f"similar past window {letter}", given.print_close(window.as_of))
+        yield _fact("similar", f"distance of window {letter}", window.distance, "percentile points", 1)
+        yield _return("similar", f"return after window {letter}", window.outcome)
+    if windows:
+        within = sum(given.p10 <= window.outcome <= given.p90 for window in windows)
+        yield _fact("similar", "returns after similar windows", float(len(windows)))
+        yield _fact("similar", "of these within p10 and p90 of this forecast", float(within))
+
+
+def _scenario(scenario: BarScenario) -> Iterator[StatedFact]:
+    name = f"with a close {100 * scenario.close_change:+g} %"
+    for subject, value in (("median return", scenario.p50), ("p10", scenario.p10), ("p90", scenario.p90)):
+        yield _return("scenario", f"{subject} {name}", value)
+    yield _fact("scenario", f"features that move {name}", float(scenario.moved))
+    yield _fact("scenario", f"of these outside 1-99 % of training {name}", float(scenario.outside))
 
 
 def _return(kind: FactKind, subject: str, fraction: float, *, has_direction: bool = False) -> StatedFact:

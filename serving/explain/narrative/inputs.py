@@ -78,6 +78,7 @@ def inputs_of(tables: KnownTables, case: "Case") -> NarrativeInputs:
         age_unit="sessions" if is_daily(tables.market.grid) else "bars",
         is_degraded=row["degraded"],
         is_intact=not case.findings if is_sealed else None,
+        has_daily_bars=is_daily(tables.market.grid),
     )
 
 

@@ -1,8 +1,8 @@
 """Jobs that write explanations: one thread per process, a bounded queue, records that a restart does not lose.
 
-A job says what it is doing as it goes: facts, passages, the template's text, and a language model's text where one is
-configured. The template's text is the first answer; the model's replaces it once it is done, and if it fails the
-template's stays, with the reason.
+A job says what it is doing as it goes: facts, passages, the template's text, what a deep explanation adds, and a
+language model's text where one is configured. The template's text is the first answer; the deep one replaces it, and
+then the model's. If a model fails the template's stays, with the reason; a deep part that fails is left out, with its.
 """
 
 import logging
@@ -10,20 +10,24 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lake.disk import file_lock
-from lake.errors import FailedJobError, OverloadedError, QuantlakeError, UnknownNameError, WriterError
+from lake.errors import NotReadyError, OverloadedError, QuantlakeError, UnknownNameError, WriterError
 from serving import api
 from serving.explain.narrative.asked import asked_forecast
-from serving.explain.narrative.facts import Drivers, FactSheet, NarrativeInputs, facts_of
+from serving.explain.narrative.deep import DEEP_PARTS, DeepFindings, DeepPart
+from serving.explain.narrative.drivers import Drivers
+from serving.explain.narrative.facts import FactSheet, NarrativeInputs, facts_of
 from serving.explain.narrative.inputs import inputs_of, stored_forecast
 from serving.explain.narrative.logged import narrative_row
 from serving.explain.narrative.model_writer import ModelWriter
-from serving.explain.narrative.narrate import Narrative, dropped_of, narrate, sentence_of, with_uncertainty
+from serving.explain.narrative.narrate import Narrative, narrate, with_uncertainty
 from serving.explain.narrative.records import JobQuestion, JobRecord, JobRecords
 from serving.explain.narrative.retrieve import Passage, Retriever
+from serving.explain.narrative.under_way import DeepWork, JobUnderWay, drained, unless_failed
 from serving.explain.narrative.write import template_sentences
 from serving.explanation_log import log_explanation
 from serving.forecast_log import LogReader
@@ -39,6 +43,8 @@ logger = logging.getLogger("quantlake.serving")
 
 WAITING = 16
 """Jobs of one process that may wait; more are refused."""
+DEEP_WAITING = 4
+"""Deep ones that may wait or be under way, which take up to a minute each, one after the other."""
 REUSE_SECONDS = 300.0
 """How long the same question gets the same job."""
 FIRST_TEXT_SECONDS = 1.0
@@ -48,6 +54,7 @@ STOPPED = "the service was stopped before it was done"
 CANCELLED = "it was cancelled"
 
 DriversOf = Callable[[str], Drivers | None]
+DeepOf = Callable[[str, DeepPart], DeepFindings]
 
 
 def no_drivers(_: str) -> Drivers | None:
@@ -55,8 +62,23 @@ def no_drivers(_: str) -> Drivers | None:
     return None
 
 
+def nothing_deep(prediction_id: str, _: DeepPart) -> DeepFindings:
+    """Refuse every part of a deep explanation: nothing computes them.
+
+    Raises
+    ------
+    NotReadyError
+        Always.
+    """
+    raise NotReadyError(
+        f"Nothing computes the deep parts of an explanation of forecast {prediction_id} here. Ask the service."
+    )
+
+
 class ExplanationJobs:
     """Takes questions, and answers them one after the other in a thread of its own.
+
+    What a deep explanation adds is computed in a second thread, so that it holds up no other first text.
 
     Parameters
     ----------
@@ -64,6 +86,8 @@ class ExplanationJobs:
         Home, tables, and the address of a language model if there is one.
     drivers_of
         Contributions of features to the median of a forecast, by its id; None where they cannot be computed.
+    deep_of
+        One part of a deep explanation, by the id of its forecast; an error where it cannot be computed.
     waiting
         Jobs that may wait.
     tables, logged
@@ -80,19 +104,23 @@ class ExplanationJobs:
         configured: "Settings",
         lake: "Lake",
         drivers_of: DriversOf = no_drivers,
+        deep_of: DeepOf = nothing_deep,
         *,
         waiting: int = WAITING,
         tables: KnownTables | None = None,
         logged: LogReader | None = None,
     ) -> None:
         self._configured, self._lake, self._drivers_of = configured, lake, drivers_of
+        self._deep_of = deep_of
         self._tables = tables or KnownTables(lake)
         self._logged = logged or LogReader(configured)
         self._model = ModelWriter.of(configured)
         self._retriever = Retriever(lake, configured)
         self._records = JobRecords(configured)
         self._queue: queue.Queue[JobRecord | None] = queue.Queue(waiting)
-        self._thread: threading.Thread | None = None
+        self._deep_queue: queue.SimpleQueue[DeepWork | None] = queue.SimpleQueue()
+        self._deep_ids = set[str]()
+        self._threads = list[threading.Thread]()
         self._process = Process.of(os.getpid())
 
     def ask(self, question: JobQuestion) -> tuple[JobRecord, bool]:
@@ -137,7 +165,7 @@ class ExplanationJobs:
         record = self._records.read(job_id) if job_id.isalnum() else None
         if record is None:
             raise UnknownNameError("explanation", job_id[:64], [], remedy="Jobs can be looked up for an hour.")
-        return _unless_failed(record)
+        return unless_failed(record)
 
     def cancel(self, job_id: str) -> JobRecord:
         """Let a job that is under way fail as cancelled, and return it; one that is completed stays completed.
@@ -168,7 +196,7 @@ class ExplanationJobs:
         found = [record for record in self._records.newest_first() if record.question.symbol == symbol]
         if not found:
             raise UnknownNameError("explanation", symbol, [], remedy="Ask for one with POST.")
-        return _unless_failed(next((record for record in found if record.status != "failed"), found[0]))
+        return unless_failed(next((record for record in found if record.status != "failed"), found[0]))
 
     def events(self, job_id: str) -> tuple[api.ExplanationEvent, ...] | None:
         """Return the events of a job so far, a failed one's included; None where there is no such job any more."""
@@ -176,11 +204,13 @@ class ExplanationJobs:
         return None if record is None else record.events
 
     def close(self) -> None:
-        """End the thread; jobs that wait or are under way fail, and say why."""
-        waiting = self._drained()
-        if self._thread is not None:
+        """End the threads; jobs that wait or are under way fail, and say why."""
+        waiting = [*drained(self._queue), *(work.job.record for work in drained(self._deep_queue))]
+        if self._threads:
             self._queue.put(None)
-            self._thread.join(END_SECONDS)
+            self._deep_queue.put(None)
+        for thread in self._threads:
+            thread.join(END_SECONDS)
         for record in waiting:
             self._records.write(record.failed(STOPPED))
 
@@ -198,44 +228,43 @@ class ExplanationJobs:
 
     def _put(self, record: JobRecord) -> None:
         """Queue a job; its record is written first, so that no worker can finish one that is not there."""
-        if self._queue.full():
+        is_deep = record.question.depth == "deep"
+        if self._queue.full() or (is_deep and len(self._deep_ids) >= DEEP_WAITING):
             metrics.EXPLANATION_JOBS.labels("refused").inc()
+            waiting = len(self._deep_ids) if is_deep else self._queue.qsize()
             raise OverloadedError(
-                f"{self._queue.qsize()} explanations wait to be written, as many as may. Ask again a little later."
+                f"{waiting} explanations wait to be written, as many as may. Ask again a little later."
             )
+        if is_deep:
+            self._deep_ids.add(record.job_id)
         self._records.write(record)
         self._queue.put_nowait(record)
         metrics.EXPLANATION_JOBS.labels("accepted").inc()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="explanations", daemon=True)
-            self._thread.start()
-
-    def _drained(self) -> list[JobRecord]:
-        found = list[JobRecord]()
-        while True:
-            try:
-                record = self._queue.get_nowait()
-            except queue.Empty:
-                return found
-            if record is not None:
-                found.append(record)
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=run, name=name, daemon=True)
+                for name, run in (("explanations", self._run), ("deep explanations", self._run_deep))
+            ]
+            for thread in self._threads:
+                thread.start()
 
     def _run(self) -> None:
         while (record := self._queue.get()) is not None:
-            job = _Job(record, self._records)
-            try:
-                self._work(job)
-                job.complete()
-            except FailedJobError as error:  # its record says so already
-                logger.info("An explanation was ended before it was done: %s", error)
-            except QuantlakeError as error:
-                job.fail(str(error))
-            except Exception:
-                logger.exception("an explanation failed")
-                job.fail("something happened that nobody has foreseen; the service's log has it")
+            job = JobUnderWay(record, self._records)
+            deep = job.attempt(partial(self._work, job))
+            if deep is None:
+                self._deep_ids.discard(record.job_id)
+            else:
+                self._deep_queue.put(deep)
             self._records.forget_old()
 
-    def _work(self, job: "_Job") -> None:
+    def _run_deep(self) -> None:
+        while (work := self._deep_queue.get()) is not None:
+            work.job.attempt(partial(self._deepen, work))
+            self._deep_ids.discard(work.job.record.job_id)
+
+    def _work(self, job: JobUnderWay) -> DeepWork | None:
+        """Write the first text, and end the job unless it is a deep one: then return what is left of it to do."""
         question = job.record.question
         job.step("facts", 0.1)
         case = stored_forecast(self._lake, self._configured, question.prediction_id)
@@ -247,15 +276,38 @@ class ExplanationJobs:
             job.step("passages", 0.3)
             found = self._retriever.find(_question(facts), given.symbol, given.known_time)
             passages, search = found.passages, found.search
-        job.step("template", 0.5)
+        job.step("template", 0.4)
         written = narrate(template_sentences, "template", facts, passages, search)
         job.tell(written, given)
-        if self._model is not None and question.depth != "fast":
-            job.step("model", 0.6)
-            self._let_model_write(job, given, written)
-        log_explanation(self._configured, narrative_row(job.record, case.row, self._configured.clock.now()))
+        if question.depth == "deep":
+            return DeepWork(job, given, written, case.row)
+        self._finish(job, given, written, case.row)
+        return None
 
-    def _let_model_write(self, job: "_Job", given: NarrativeInputs, template: Narrative) -> None:
+    def _deepen(self, work: DeepWork) -> None:
+        """Compute the parts of a deep explanation one after the other; one that fails is left out, with its reason."""
+        job, found, prediction_id = work.job, DeepFindings(), work.job.record.question.prediction_id
+        for place, part in enumerate(DEEP_PARTS):
+            job.step(part, 0.45 + 0.4 * place / len(DEEP_PARTS))
+            try:
+                found = found.with_found(self._deep_of(prediction_id, part))
+            except QuantlakeError as error:
+                job.leave_out(part, str(error))
+        job.step("deep_template", 0.85)
+        given, first = work.given.with_deep(found), work.written
+        written = narrate(template_sentences, "template", facts_of(given), first.passages, first.search)
+        job.tell(written, given)
+        self._finish(job, given, written, work.row)
+
+    def _finish(self, job: JobUnderWay, given: NarrativeInputs, written: Narrative, row: Mapping[str, Any]) -> None:
+        """Ask a language model where one is to write, log the text, and end the job."""
+        if self._model is not None and job.record.question.depth != "fast":
+            job.step("model", 0.9)
+            self._let_model_write(job, given, written)
+        log_explanation(self._configured, narrative_row(job.record, row, self._configured.clock.now()))
+        job.complete()
+
+    def _let_model_write(self, job: JobUnderWay, given: NarrativeInputs, template: Narrative) -> None:
         """Put the language model's text in the place of the template's, if it writes one that passes the check."""
         assert self._model is not None
         try:
@@ -267,66 +319,6 @@ class ExplanationJobs:
             job.tell(with_uncertainty(written, template), given)
         else:
             job.keep(template, given, NOTHING_PASSED.format(count=len(written.checked.dropped)))
-
-
-class _Job:
-    """A job under way: every step, sentence and result goes into its record at once."""
-
-    def __init__(self, record: JobRecord, records: JobRecords) -> None:
-        self.record, self._records = record, records
-
-    def step(self, name: str, progress: float) -> None:
-        """Begin a step."""
-        self._update(api.ExplanationEvent(event="step", step=name), step=name, progress=progress)
-
-    def tell(self, written: Narrative, given: NarrativeInputs) -> None:
-        """Tell of sentences that passed and of those that were dropped, and take the text as the job's."""
-        events = [
-            api.ExplanationEvent(event="sentence", writer=written.writer, sentence=sentence_of(draft))
-            for draft in written.checked.passed
-        ]
-        events += [
-            api.ExplanationEvent(event="dropped", writer=written.writer, dropped=dropped_of(dropped))
-            for dropped in written.checked.dropped
-        ]
-        self._update(*events, explanation=written.to_answer(given.confidence))
-
-    def keep(self, written: Narrative, given: NarrativeInputs, problem: str) -> None:
-        """Keep an earlier text, with the reason why no other took its place."""
-        self._update(explanation=written.to_answer(given.confidence, writer_problem=problem))
-
-    def complete(self) -> None:
-        """End the job."""
-        done = {"status": "completed", "step": "completed", "progress": 1.0, "finished_at": time.time()}
-        self._update(api.ExplanationEvent(event="completed"), **done)
-        metrics.EXPLANATION_JOBS.labels("completed").inc()
-
-    def fail(self, reason: str) -> None:
-        """End the job without an answer."""
-        self.record = self.record.failed(reason)
-        self._records.write(self.record)
-        metrics.EXPLANATION_JOBS.labels("failed").inc()
-
-    def _update(self, *events: api.ExplanationEvent, **changes: Any) -> None:
-        """Write what came of the job.
-
-        Raises
-        ------
-        FailedJobError
-            If it was cancelled meanwhile; then nothing is written.
-        """
-        with file_lock(self._records.lock, "the record of explanations"):
-            kept = self._records.read(self.record.job_id)
-            if kept is not None:
-                _unless_failed(kept)
-            self.record = self.record.model_copy(update={**changes, "events": (*self.record.events, *events)})
-            self._records.write(self.record)
-
-
-def _unless_failed(record: JobRecord) -> JobRecord:
-    if record.status == "failed":
-        raise FailedJobError(f"The explanation {record.job_id} failed: {record.reason}. Ask for it again.")
-    return record
 
 
 def _question(facts: FactSheet) -> list[str]:

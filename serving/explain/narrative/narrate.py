@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WriterName = Literal["template", "model"]
 Write = Callable[[FactSheet, "Sequence[Passage]"], "list[Draft]"]
-UNCERTAIN = ("record", "limit")
+UNCERTAIN = ("record", "limit", "stability", "line")
 """Kinds of facts that say how far a forecast can be trusted, beside its confidence and its band."""
 
 
@@ -37,8 +37,10 @@ class Narrative:
     writer: WriterName
     search: str = ""
 
-    def to_answer(self, confidence: float | None, *, writer_problem: str = "") -> api.WrittenExplanation:
-        """Return it as the endpoint answers it."""
+    def to_answer(
+        self, confidence: float | None, *, writer_problem: str = "", left_out: "Sequence[api.PartLeftOut]" = ()
+    ) -> api.WrittenExplanation:
+        """Return it as the endpoint answers it, with the parts that could not be computed."""
         sentences = [sentence_of(draft) for draft in self.checked.passed]
         uncertain = [
             fact for fact in self.facts if fact.kind in UNCERTAIN or fact.subject in {"confidence", "p10", "p90"}
@@ -54,6 +56,7 @@ class Narrative:
             dropped=[dropped_of(dropped) for dropped in self.checked.dropped],
             writer=self.writer,
             writer_problem=writer_problem,
+            left_out=list(left_out),
             search=self.search,
             generated_at=datetime.now(UTC),
         )

@@ -68,7 +68,7 @@ def _note(section: str, name: str, title: str, text: str, now: "datetime", symbo
 def _feature_notes(now: "datetime") -> Iterator[Document]:
     for feature in TECHNICAL:
         if feature.name in MODEL_FEATURES:
-            text = f"{feature.name} is the {feature.meaning}: {feature.formula}. Null: {feature.null_rule}."
+            text = f"{feature.name}: {feature.meaning}. Formula: {feature.formula}. Null: {feature.null_rule}."
             yield _note("feature", feature.name, f"Feature {feature.name}", text, now)
 
 

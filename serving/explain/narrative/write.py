@@ -8,6 +8,8 @@ from serving.explain.narrative.sentences import Draft
 
 QUOTED_PASSAGES = 3
 LONGEST_QUOTE = 240
+ONE_WINDOW, COUNTS, ONE_SCENARIO = 3, 2, 5
+"""Facts of one similar window, that count the windows, and of one scenario."""
 
 
 def template_sentences(facts: FactSheet, passages: Sequence[Passage] = ()) -> list[Draft]:
@@ -25,7 +27,7 @@ def template_sentences(facts: FactSheet, passages: Sequence[Passage] = ()) -> li
     list of Draft
         In reading order; unchecked, as every writer's sentences are.
     """
-    parts = (_forecast, _prices, _outlook, _record, _replays, _drivers, _blend, _decisions, _data, _limits)
+    parts = (_forecast, _prices, _outlook, _record, _replays, _drivers, _blend, _decisions, _deep, _data, _limits)
     return [each for part in parts for each in part(facts)] + list(_quotations(passages))
 
 
@@ -114,6 +116,40 @@ def _decisions(facts: FactSheet) -> Iterator[Draft]:
         yield _draft(f"The {_said(strategy[0], 'is ')}, with a {_said(sure[0], 'of ')}.", [*strategy, *sure])
     if calibrated := facts.of("calibration"):
         yield _draft(f"The band is {_said(calibrated[0])} of this regime.", calibrated)
+
+
+def _deep(facts: FactSheet) -> Iterator[Draft]:
+    if stability := facts.of("stability"):
+        order, lowest, windows = stability
+        yield _draft(f"The {_said(order, 'is ')}, the {_said(lowest, 'is ')}; {_listed(windows)}.", stability)
+    if line := facts.of("line"):
+        fidelity, verdict = line
+        yield _draft(f"The {_said(fidelity, 'is ')}; the {_said(verdict, 'is ')}.", line)
+    yield from _similar(facts)
+    yield from _scenarios(facts)
+
+
+def _similar(facts: FactSheet) -> Iterator[Draft]:
+    """Write one sentence for each window, and one that counts them."""
+    found = facts.of("similar")
+    windows, counts = found[:-COUNTS], found[-COUNTS:]
+    for place in range(0, len(windows), ONE_WINDOW):
+        named = windows[place : place + ONE_WINDOW]
+        window, distance, outcome = named
+        yield _draft(f"The {_said(window, 'is ')}; {_listed(distance)}, {_listed(outcome)}.", named)
+    if counts:
+        yield _draft(f"The {_listed(counts[0])}; {_listed(counts[1])}.", counts)
+
+
+def _scenarios(facts: FactSheet) -> Iterator[Draft]:
+    found = facts.of("scenario")
+    for place in range(0, len(found), ONE_SCENARIO):
+        named = found[place : place + ONE_SCENARIO]
+        yield _draft(f"The {'; '.join(map(_listed, named))}.", named)
+
+
+def _listed(fact: StatedFact) -> str:
+    return f"{fact.subject}: {fact.printed}"
 
 
 def _data(facts: FactSheet) -> Iterator[Draft]:

@@ -7,15 +7,26 @@
 """
 
 from serving.explain.worker.explanations import Explanations, LocalExplanations
-from serving.explain.worker.questions import DRIVERS, EXPLAIN, SHORT, WHAT_IF, AboutForecast, ExplanationQuestion
+from serving.explain.worker.questions import (
+    DEEP,
+    DRIVERS,
+    EXPLAIN,
+    SHORT,
+    WHAT_IF,
+    AboutDeepPart,
+    AboutForecast,
+    ExplanationQuestion,
+)
 from serving.explain.worker.remote import RemoteExplanations
 from serving.explain.worker.server import socket_path
 
 __all__ = [
+    "DEEP",
     "DRIVERS",
     "EXPLAIN",
     "SHORT",
     "WHAT_IF",
+    "AboutDeepPart",
     "AboutForecast",
     "ExplanationQuestion",
     "Explanations",

@@ -6,16 +6,29 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import BaseModel, TypeAdapter
 
 from serving.api import attention, explanations
+from serving.api.explanations import BarChange, CounterfactualRequest, Scenario
 from serving.explain.answers import counterfactual_answer, explanation_answer, short_explanation
 from serving.explain.attention_answer import attention_answer
-from serving.explain.explainer import Explainer, ExplanationKey
-from serving.explain.narrative import Drivers, drivers_from
+from serving.explain.explainer import Explainer, ExplanationKey, SimilarKey
+from serving.explain.narrative import (
+    CLOSE_CHANGES,
+    DeepFindings,
+    DeepPart,
+    Drivers,
+    drivers_from,
+    line_findings,
+    scenario_findings,
+    similar_findings,
+    stability_findings,
+)
+from serving.explain.surrogate import FAITHFUL_R2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lake.market import Market
-    from serving.api.explanations import CounterfactualAnswer, CounterfactualRequest, ExplainRequest
+    from serving.api.explanations import CounterfactualAnswer, ExplainRequest
+    from serving.explain.explainer import Recalled
 
 Asked = TypeVar("Asked", bound=BaseModel)
 Answer = TypeVar("Answer")
@@ -26,6 +39,12 @@ class AboutForecast(BaseModel):
     """A question that names a stored forecast and nothing else."""
 
     prediction_id: explanations.Identifier
+
+
+class AboutDeepPart(AboutForecast):
+    """A question about one part of a deep explanation in words."""
+
+    part: DeepPart
 
 
 @dataclass(frozen=True)
@@ -49,7 +68,7 @@ class ExplanationQuestion(Generic[Asked, Answer]):
     name: str
     asked: type[Asked]
     answered: TypeAdapter[Answer]
-    key: "Callable[[Asked], ExplanationKey | CounterfactualRequest]"
+    key: "Callable[[Asked], Recalled]"
     answer: "Callable[[Explainer, Market, Asked, bool], Answer]"
 
 
@@ -81,6 +100,27 @@ def _fast_key(asked: AboutForecast) -> ExplanationKey:
     return ExplanationKey(asked.prediction_id)
 
 
+def _deep_key(asked: AboutDeepPart) -> "Recalled":
+    if asked.part == "stability":
+        return ExplanationKey(asked.prediction_id, depth="deep")
+    if asked.part == "line":
+        return ExplanationKey(asked.prediction_id, "lime", "deep")
+    if asked.part == "similar_windows":
+        return SimilarKey(asked.prediction_id)
+    bar = BarChange(close_change=CLOSE_CHANGES[asked.part])
+    return CounterfactualRequest(prediction_id=asked.prediction_id, scenario=Scenario(bar=bar))
+
+
+def _deep(explainer: Explainer, _market: "Market", asked: AboutDeepPart, _is_cached: bool) -> DeepFindings:
+    key = _deep_key(asked)
+    if isinstance(key, SimilarKey):
+        return similar_findings(explainer.similar(key))
+    if isinstance(key, CounterfactualRequest):
+        return scenario_findings(CLOSE_CHANGES[asked.part], explainer.what_if(key))
+    found = explainer.explain(key)
+    return stability_findings(found) if asked.part == "stability" else line_findings(found, FAITHFUL_R2)
+
+
 EXPLAIN: ExplanationQuestion["ExplainRequest", ExplainAnswer] = ExplanationQuestion(
     "explain", explanations.ExplainRequest, TypeAdapter(ExplainAnswer), _key_of, _explain
 )
@@ -109,5 +149,8 @@ DRIVERS = ExplanationQuestion(
     lambda explainer, _market, asked, _: drivers_from(explainer.explain(_fast_key(asked))),
 )
 """Contributions that a written explanation states."""
+DEEP = ExplanationQuestion("deep", AboutDeepPart, TypeAdapter(DeepFindings), _deep_key, _deep)
+"""One part of what a written explanation of depth ``deep`` states beyond the others."""
 
-QUESTIONS: dict[str, ExplanationQuestion[Any, Any]] = {each.name: each for each in (EXPLAIN, WHAT_IF, SHORT, DRIVERS)}
+ALL = (EXPLAIN, WHAT_IF, SHORT, DRIVERS, DEEP)
+QUESTIONS: dict[str, ExplanationQuestion[Any, Any]] = {each.name: each for each in ALL}

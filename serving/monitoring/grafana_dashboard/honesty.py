@@ -21,6 +21,37 @@ OUTCOMES = (
         "percentunit",
         {"{{regime}} {{horizon_sessions}}": "max by (regime, horizon_sessions) (quantlake_band_coverage_ratio)"},
     ),
+    DashboardPanel(
+        "Skill against naive",
+        "1 - pinball loss / naive's, same closes, last 60 sessions; chance may explain it while 0 is between its ends.",
+        "percentunit",
+        {
+            OF_MODEL: "max by (model, horizon_sessions) (quantlake_skill_against_naive_ratio)",
+            f"{OF_MODEL} {{{{limit}}}}": "max by (model, horizon_sessions, limit) "
+            "(quantlake_skill_against_naive_limit_ratio)",
+        },
+        has_negative=True,
+    ),
+    DashboardPanel(
+        "Coverage by model",
+        "Share of outcomes within p10..p90, last 250 outcomes of each symbol, with its interval; 80 % is promised.",
+        "percentunit",
+        {
+            OF_MODEL: "max by (model, horizon_sessions) (quantlake_forecast_coverage_ratio)",
+            f"{OF_MODEL} {{{{limit}}}}": "max by (model, horizon_sessions, limit) "
+            "(quantlake_forecast_coverage_limit_ratio)",
+        },
+    ),
+    DashboardPanel(
+        "What they rest on",
+        "Outcomes behind the coverage, and sessions behind the skill (60 where it is whole).",
+        "none",
+        {
+            f"outcomes {OF_MODEL}": "max by (model, horizon_sessions) (quantlake_forecast_coverage_outcomes)",
+            f"sessions {OF_MODEL}": "max by (model, horizon_sessions) (quantlake_skill_against_naive_sessions)",
+        },
+        "table",
+    ),
 )
 EXPLANATIONS = (
     DashboardPanel(

@@ -45,6 +45,7 @@ def _source_variable() -> dict[str, Any]:
 
 def _panel(panel: DashboardPanel, number: int, at: dict[str, int]) -> dict[str, Any]:
     is_series = panel.kind == "timeseries"
+    begins_at_zero = is_series and not panel.has_negative
     return {
         "type": panel.kind,
         "id": number,
@@ -53,7 +54,7 @@ def _panel(panel: DashboardPanel, number: int, at: dict[str, int]) -> dict[str, 
         "transparent": False,
         "datasource": SOURCE,
         "gridPos": at,
-        "fieldConfig": {"defaults": {"unit": panel.unit} | ({"min": 0} if is_series else {}), "overrides": []},
+        "fieldConfig": {"defaults": {"unit": panel.unit} | ({"min": 0} if begins_at_zero else {}), "overrides": []},
         "targets": [
             {
                 "refId": chr(ord("A") + place),

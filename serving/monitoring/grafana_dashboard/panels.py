@@ -21,6 +21,8 @@ class DashboardPanel:
         Expressions by legend.
     kind
         Grafana's name of the kind of panel.
+    has_negative
+        Whether values can lie below zero; the axis of a curve begins at zero otherwise.
     """
 
     title: str
@@ -28,6 +30,7 @@ class DashboardPanel:
     unit: str
     queries: dict[str, str]
     kind: str = "timeseries"
+    has_negative: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Board of the pipeline: age of the features, the way into the lake, backups."""
+"""Board of the pipeline: age of the features, runs and their checks, the way into the lake, backups."""
 
 from serving.monitoring.grafana_dashboard.panels import Board, DashboardPanel, rate
 
@@ -19,6 +19,34 @@ FEATURES = (
             "repairs": "sum(increase(quantlake_online_repairs_total[5m]))",
             "restarts": "max(quantlake_redis_restarts)",
         },
+    ),
+)
+RUNS = (
+    DashboardPanel(
+        "Failing checks",
+        "Checks whose last result is a failure, by asset and severity; /operations says what to do about each.",
+        "none",
+        {"{{asset}} {{severity}}": "max by (asset, severity) (quantlake_asset_checks_failed) > 0"},
+    ),
+    DashboardPanel(
+        "Age of the assets",
+        "Since each asset was last made; weekly ones and models may be old.",
+        "s",
+        {"{{asset}}": "sort_desc(max by (asset) (quantlake_asset_age_seconds))"},
+        "table",
+    ),
+    DashboardPanel(
+        "Age of the jobs",
+        "Since the newest run of each job that succeeded ended.",
+        "s",
+        {"{{kind}}": "max by (kind) (quantlake_job_age_seconds)"},
+    ),
+    DashboardPanel(
+        "Oldest run not ended",
+        "Since it was made; 0 where nothing waits or is under way.",
+        "s",
+        {"run": "max(quantlake_oldest_run_waiting_seconds)"},
+        "stat",
     ),
 )
 LOG = (
@@ -59,6 +87,6 @@ BACKUPS = (
 )
 PIPELINE = Board(
     "pipeline",
-    "How old what is served is, what waits for the lake, and whether it is backed up.",
-    {"Features": FEATURES, "Into the lake": LOG, "Backups": BACKUPS},
+    "How old what is served is, which runs and checks failed, what waits for the lake, and whether it is backed up.",
+    {"Features": FEATURES, "Runs and checks": RUNS, "Into the lake": LOG, "Backups": BACKUPS},
 )

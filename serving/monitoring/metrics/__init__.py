@@ -5,7 +5,7 @@ or a text of a client, so that the series stay countable whatever is asked. With
 into files of a common folder, and whichever answers a scrape adds them up.
 
 - `service`, `forecasts`, `online`, `models`, `log`, `backups`, `quality`, `explanations`, `advice`, `pages`,
-  `risk`: the metrics, by subject
+  `pipeline`, `risk`: the metrics, by subject
 - `declaring`, `shared_files`: kinds of metrics, and the files that processes share them in
 - `observing`: histograms are written after the answer
 - `exposing`: what a scrape gets
@@ -49,7 +49,24 @@ from serving.monitoring.metrics.online import (
     OnlineNotice,
 )
 from serving.monitoring.metrics.pages import LOGINS, PAGE_METRICS, PAGE_SECONDS, PAGE_STREAMS
-from serving.monitoring.metrics.quality import COVERAGE, FORECAST_ERROR, MATURED, PINBALL
+from serving.monitoring.metrics.pipeline import (
+    ASSET_AGE_SECONDS,
+    ASSET_CHECKS_FAILED,
+    JOB_AGE_SECONDS,
+    RUN_WAITING_SECONDS,
+)
+from serving.monitoring.metrics.quality import (
+    COVERAGE,
+    FORECAST_COVERAGE,
+    FORECAST_COVERAGE_LIMIT,
+    FORECAST_COVERAGE_OUTCOMES,
+    FORECAST_ERROR,
+    MATURED,
+    PINBALL,
+    SKILL,
+    SKILL_LIMIT,
+    SKILL_SESSIONS,
+)
 from serving.monitoring.metrics.risk import ALERTS, ALERTS_UNDELIVERED, LIMIT_USED, RISK_STATE
 from serving.monitoring.metrics.service import (
     LIMITED,
@@ -66,6 +83,8 @@ from serving.monitoring.metrics.service import (
 __all__ = [
     "ALERTS",
     "ALERTS_UNDELIVERED",
+    "ASSET_AGE_SECONDS",
+    "ASSET_CHECKS_FAILED",
     "BACKED_UP",
     "BACKUPS_CONFIGURED",
     "BATCH_ROWS",
@@ -80,7 +99,11 @@ __all__ = [
     "FEATURES_AGE_SECONDS",
     "FEATURES_AGE_SESSIONS",
     "FORECASTS",
+    "FORECAST_COVERAGE",
+    "FORECAST_COVERAGE_LIMIT",
+    "FORECAST_COVERAGE_OUTCOMES",
     "FORECAST_ERROR",
+    "JOB_AGE_SECONDS",
     "LATEST",
     "LATEST_FAILURES",
     "LATEST_WRITTEN",
@@ -115,6 +138,10 @@ __all__ = [
     "RETRIEVAL_FUTURE_HITS",
     "RETRIEVAL_SECONDS",
     "RISK_STATE",
+    "RUN_WAITING_SECONDS",
+    "SKILL",
+    "SKILL_LIMIT",
+    "SKILL_SESSIONS",
     "STAGE_SECONDS",
     "STREAMS",
     "STREAM_DELAY_SECONDS",

@@ -3,15 +3,30 @@
 from functools import partial
 from typing import TYPE_CHECKING, get_args
 
+from pydantic import ValidationError
+
+from lake.errors import ImpossibleChangeError
 from serving import history
-from serving.api.explanations import CounterfactualRequest, Depth, FlipSearch, Grain, Quantity, Sweep
+from serving.api.explanations import (
+    BarChange,
+    CounterfactualRequest,
+    Depth,
+    FlipSearch,
+    Grain,
+    Quantity,
+    Scenario,
+    Sweep,
+)
 from serving.pages.routes.forms import one_of
 from serving.pages.routes.frame import Visit
 from serving.pages.routes.newest_forecast import newest_forecast
 from serving.pages.views import why as views
 from serving.pages.views.panels import panel_of
+from serving.pages.views.scenario import ScenarioView, scenario_view
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -20,6 +35,8 @@ if TYPE_CHECKING:
 QUANTILES: tuple[Quantity, ...] = get_args(Quantity)
 GRAINS: tuple[Grain, ...] = get_args(Grain)
 DEPTHS: tuple[Depth, ...] = get_args(Depth)
+CLOSE, VOLUME = "close_change", "volume_ratio"
+"""Fields of the form of another last bar: change of the close in percent, and volume by the true one."""
 SWEPT = 8
 """Features that can be moved: those that contribute most."""
 
@@ -36,6 +53,7 @@ def show(request: "Request") -> "Response":
     ask = partial(visit.client.explain, forecast_id, quantile=quantile, explanation_type=depth, grain=grain)
     why = panel_of(ask)
     answer = why.shown
+    bar = {name: asked.get(name, "").strip() for name in (CLOSE, VOLUME)}
     return visit.page(
         "why.html",
         f"{symbol}: why",
@@ -51,6 +69,8 @@ def show(request: "Request") -> "Response":
         why=None if answer is None else views.why_view(answer),
         what_if=None if answer is None or grain != "feature" else panel_of(partial(_what_if, visit, symbol, answer)),
         flip=panel_of(partial(_flip, visit, forecast_id)) if asked.get("find") == "direction" else None,
+        bar=bar,
+        scenario=panel_of(partial(_scenario, visit, forecast_id, bar)) if any(bar.values()) else None,
     )
 
 
@@ -66,3 +86,36 @@ def _what_if(visit: Visit, symbol: str, answer: "ExplanationAnswer") -> views.Wh
 def _flip(visit: Visit, forecast_id: str) -> views.FlipView:
     question = CounterfactualRequest(prediction_id=forecast_id, find=FlipSearch(flip="direction"))
     return views.flip_view(visit.client.what_if(question))
+
+
+def _scenario(visit: Visit, forecast_id: str, bar: "Mapping[str, str]") -> ScenarioView:
+    question = CounterfactualRequest(prediction_id=forecast_id, scenario=Scenario(bar=bar_of(bar)))
+    return scenario_view(visit.client.what_if(question))
+
+
+def bar_of(fields: "Mapping[str, str]") -> BarChange:
+    """Return the bar that a form asks for; a field that is empty leaves the bar as it was.
+
+    Raises
+    ------
+    ImpossibleChangeError
+        If a field is no number, or no bar can be so.
+
+    Examples
+    --------
+    >>> bar_of({"close_change": "-3", "volume_ratio": ""})
+    BarChange(close_change=-0.03, volume_ratio=1.0, range_ratio=1.0)
+    """
+    changes: dict[str, float] = {}
+    try:
+        if close := fields[CLOSE]:
+            changes[CLOSE] = round(float(close.removesuffix("%")) / 100, 12)
+        if volume := fields[VOLUME]:
+            changes[VOLUME] = float(volume)
+        return BarChange(**changes)
+    except (ValueError, ValidationError):
+        raise ImpossibleChangeError(
+            f"The close is to change by '{fields[CLOSE][:20]}' percent and the volume by the factor "
+            f"'{fields[VOLUME][:20]}'. Expected numbers: a change above -100 and at most 1,000, e.g. -3, and a factor "
+            "from 0 to 1,000, e.g. 2. A field that is left empty changes nothing."
+        ) from None

@@ -7,7 +7,7 @@ from anyio import to_thread
 from starlette.responses import RedirectResponse
 
 from lake.errors import QuantlakeError, UnknownNameError
-from serving.pages.rendering import error_page, root_of
+from serving.pages.rendering import failure_page, root_of
 from serving.pages.routes.forms import Form, of_own_pages, one_of, page_after
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def change(request: "Request", session: "LoginSession", form: Form) -> "Re
     except UnknownNameError:
         raise
     except QuantlakeError as error:
-        return error_page(request.scope, 503, "The change of your list is not confirmed", str(error))
+        return failure_page(request.scope, error, "The change of your list is not confirmed")
     return RedirectResponse(page_after(form, root_of(request.scope)), 303)
 
 

@@ -1,7 +1,7 @@
 """What every page shows around its content: who is logged in, the session looked back to, and the market's time."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +87,11 @@ class Visit:
     @cached_property
     def models(self) -> list[str]:
         """Models with a walk-forward score or a matured replay that was known at the session looked back to."""
-        tables, at = self.tables, self.as_of.instant
+        return self.models_at(self.as_of.instant)
+
+    def models_at(self, at: datetime) -> list[str]:
+        """Return the models with a walk-forward score or a matured replay that was known at an instant."""
+        tables = self.tables
         scored = {model.model for model in history.models_of(tables, at)}
         replayed = {record.group for record in history.records_by(tables, "model_name", self.horizon, at)}
         return sorted((scored | replayed) - {BLEND})

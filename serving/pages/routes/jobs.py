@@ -7,7 +7,7 @@ from anyio import to_thread
 from starlette.responses import RedirectResponse
 
 from lake.errors import QuantlakeError, UnknownNameError
-from serving.pages.rendering import error_page, root_of
+from serving.pages.rendering import failure_page, root_of
 from serving.pages.routes.forms import Form, of_own_pages
 from serving.pages.routes.frame import Visit
 from serving.pages.views.panels import panel_of
@@ -39,7 +39,7 @@ async def cancel(request: "Request", session: "LoginSession", _form: Form) -> "R
     except UnknownNameError:
         raise
     except QuantlakeError as error:
-        return error_page(request.scope, 503, "Not cancelled", str(error))
+        return failure_page(request.scope, error, "Not cancelled")
     return RedirectResponse(f"{root_of(request.scope)}/jobs/{job_id}", 303)
 
 

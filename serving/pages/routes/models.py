@@ -1,10 +1,11 @@
 """The pages of the models: all of them beside the baselines, and each by itself."""
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from feature_repo.targets import FORECAST_V2
-from lake.errors import NotReadyError, UnknownNameError
+from lake.errors import NotReadyError, QuantlakeError, UnknownNameError
 from lake.ledger import families_of, family_of
 from serving import history
 from serving.pages.routes.frame import Visit
@@ -30,8 +31,7 @@ def show(request: "Request") -> "Response":
     visit = Visit.of(request)
     name = request.path_params["name"]
     tables, at, horizon = visit.tables, visit.as_of.instant, visit.horizon
-    if name not in visit.models:
-        raise UnknownNameError("model", name[:40], visit.models)
+    _require_known(visit, name)
     own = [model for model in history.models_of(tables, at) if model.model == name]
     scores = [line for bars, words in visit.horizons.items() for line in views.model_lines(own, bars, words)]
     by = partial(history.records_by, tables, horizon=horizon, at=at, model=name)
@@ -46,6 +46,17 @@ def show(request: "Request") -> "Response":
         served=panel_of(partial(_served, visit, name)),
         trials=panel_of(partial(_trials, visit, name)),
     )
+
+
+def _require_known(visit: Visit, name: str) -> None:
+    """Raise where there is no such model: never scored until now, and not served now."""
+    if name in visit.models:
+        return
+    known = set(visit.models_at(visit.dashboard.now()))
+    with suppress(QuantlakeError):  # Without the endpoint only what the tables hold is known.
+        known |= {model.name for model in visit.client.status().models}
+    if name not in known:
+        raise UnknownNameError("model", name[:40], sorted(known))
 
 
 def _trials(visit: Visit, name: str) -> str:

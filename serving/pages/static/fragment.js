@@ -1,6 +1,7 @@
 // Panels that take a moment: the link to their page is replaced by the panel of that page.
 
 import { panelOf } from "./panel.js";
+import "./scenario.js";
 import { sliders } from "./what_if.js";
 
 async function load(place) {

@@ -50,6 +50,7 @@ FURTHER: dict[str, tuple[int, ...]] = {
     "/api/v1/public/features/latest/{symbol}": (409,),
     "/api/v1/public/regime/{symbol}": (409,),
     "/api/v1/public/strategy/{symbol}": (409,),
+    "/api/v1/public/portfolio/{name}": (409,),
     "/api/v1/internal/models/benchmark": (409,),
     "/api/v1/public/explanations/{symbol}": (409, 410),
     "/api/v1/public/explanations/jobs/{job_id}": (410,),

@@ -72,6 +72,7 @@ UNKNOWN = {
     "feature": kinds.UNKNOWN_FEATURE,
     "explanation": kinds.UNKNOWN_EXPLANATION,
     "regime": kinds.UNKNOWN_REGIME,
+    "portfolio": kinds.UNKNOWN_PORTFOLIO,
 }
 """Which kind of problem a name is that does not exist; any other is one of ours, so the fault is too."""
 WITH_BODY = {"POST", "PUT"}

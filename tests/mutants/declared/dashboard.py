@@ -63,8 +63,8 @@ MUTANTS = (
         "dashboard-strategies-without-as-of",
         "The page of the strategies shows no decision that was known after the session that it looks back to.",
         "serving/pages/routes/strategies.py",
-        "tables, at = visit.dashboard.tables, visit.as_of.instant",
-        "tables, at = visit.dashboard.tables, visit.dashboard.now()",
+        "tables, at = visit.tables, visit.as_of.instant",
+        "tables, at = visit.tables, visit.dashboard.now()",
         (f"{HONESTY}::test_nothing_of_a_page_was_known_after_the_session_it_looks_back_to",),
     ),
     Mutant(
@@ -106,6 +106,14 @@ MUTANTS = (
         "SELECT max(id)",
         "SELECT min(id)",
         (f"{RUNS}::test_failing_checks_are_the_last_results_that_dagster_tells",),
+    ),
+    Mutant(
+        "metrics-of-checks-that-pass-again",
+        "A check that passes again is shown to Prometheus as one that does not fail.",
+        "serving/monitoring/run_gauges.py",
+        "for asset in found.checked:",
+        "for asset in {each.table for each in found.failing}:",
+        (f"{RUNS}::test_ages_and_failing_checks_are_shown_as_dagster_has_them_and_a_check_that_passes_again_is_zero",),
     ),
     Mutant(
         "dashboard-metrics-open-elsewhere",
@@ -322,8 +330,8 @@ MUTANTS = (
     Mutant(
         "cancelled-job-completes",
         "A cancelled explanation stays cancelled, whatever its writer says later.",
-        "serving/explain/narrative/jobs.py",
-        "                _unless_failed(kept)\n",
+        "serving/explain/narrative/under_way.py",
+        "                unless_failed(kept)\n",
         "                pass\n",
         (f"{JOBS}::test_a_cancelled_job_stays_cancelled_whatever_its_writer_says_later",),
     ),
@@ -331,8 +339,8 @@ MUTANTS = (
         "site-runs-any-script",
         "A page of the documentation runs the scripts that it was built with, and no others.",
         "serving/pages/site.py",
-        'held = " ".join(sorted({_source(content) for content in pattern.findall(text)}))',
-        "held = \"'unsafe-inline'\"",
+        "sources = {_source(content) for content in pattern.findall(text)}",
+        "sources = {\"'unsafe-inline'\"}",
         (f"{FILES}::test_a_page_of_the_site_permits_its_own_scripts_and_styles_and_no_others",),
     ),
     Mutant(

@@ -11,6 +11,8 @@ CONFORMAL = "tests/test_serving_feedback/test_conformal.py"
 BLEND = "tests/test_serving_feedback/test_blend_weights.py"
 SELECTION = "tests/test_serving_feedback/test_selection.py"
 GAINS = "tests/test_serving_feedback/test_gains.py"
+RECORDS = "tests/test_serving_feedback/test_live_records.py"
+ALERTS = "tests/test_serving/test_record_alerts.py"
 VOLATILITY = "tests/test_serving_feedback/test_equal_volatility.py"
 
 MUTANTS = (
@@ -341,5 +343,29 @@ MUTANTS = (
         "np.asarray(p_values)[order] * remaining)",
         "np.asarray(p_values)[order])",
         ("tests/test_serving_feedback/test_drift.py::test_holm_is_as_in_the_textbook",),
+    ),
+    Mutant(
+        "records-of-all-sessions",
+        "Skill and coverage that alerts judge are of the newest sessions alone.",
+        "serving/history/calibration.py",
+        'newest = closes.filter(pl.col("event_time").rank("dense", descending=True) <= sessions)',
+        "newest = closes",
+        (f"{RECORDS}::test_skill_is_one_less_the_losses_as_a_share_of_naive_s",),
+    ),
+    Mutant(
+        "records-not-known-yet",
+        "Skill and coverage that alerts judge count no outcome before it is known.",
+        "serving/history/calibration.py",
+        "return beside_naive(beside_outcomes(read, outcomes.filter(was_known(at))))",
+        "return beside_naive(beside_outcomes(read, outcomes))",
+        (f"{RECORDS}::test_nothing_counts_that_is_not_known_yet",),
+    ),
+    Mutant(
+        "records-that-stand-for-ever",
+        "A model whose skill is not worked out any more fires no alert.",
+        "serving/outcomes/quality_file.py",
+        "        _forget(before)",
+        "        pass",
+        (f"{ALERTS}::test_a_model_that_is_not_told_any_more_does_not_fire_for_ever",),
     ),
 )

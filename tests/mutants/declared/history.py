@@ -89,7 +89,7 @@ MUTANTS = (
         "history-repeated-questions",
         "A forecast that was asked for again counts once in a record.",
         "serving/history/outcomes.py",
-        'matured.sort("made_at").unique([*OF_CLOSE, "model_name"], keep="first", maintain_order=True)',
+        'matured.sort("made_at").unique([*OF_CLOSE, "model_name", *groups], keep="first", maintain_order=True)',
         'matured.sort("made_at")',
         (f"{HISTORY}::test_a_record_counts_a_forecast_that_was_asked_for_again_once",),
     ),

@@ -6,6 +6,7 @@ CHECK, JOBS = "tests/test_serving/test_narrative_check.py", "tests/test_serving/
 RETRIEVAL = "tests/test_serving/test_narrative_retrieval.py"
 MEANING, EMBEDDING = "tests/test_serving/test_narrative_meaning.py", "tests/test_serving/test_embedding.py"
 MODEL = "tests/test_serving/test_narrative_model.py"
+SIMILAR, DEEP = "tests/test_serving/test_similar_windows.py", "tests/test_serving/test_narrative_deep.py"
 ALTERED = f"{CHECK}::test_of_a_hundred_altered_sentences_none_passes"
 
 MUTANTS = (
@@ -107,5 +108,53 @@ MUTANTS = (
         'if key and parts.scheme == "http" and parts.hostname not in LOCAL:',
         "if False:",
         (f"{MODEL}::test_settings_that_cannot_be_used_are_refused",),
+    ),
+    Mutant(
+        "similar-windows-from-the-future",
+        "What followed a similar past window counts only if it was known when the forecast was made.",
+        "serving/explain/similar.py",
+        "followed = lake.read_as_of(LABELS, known, where=is_past",
+        "followed = lake.read(LABELS, where=is_past",
+        (f"{SIMILAR}::test_an_outcome_that_came_late_counts_from_when_it_was_known",),
+    ),
+    Mutant(
+        "similar-windows-tell-a-move-twice",
+        "No horizon of two similar past windows overlaps.",
+        "serving/explain/similar.py",
+        "if all(ends[place] <= starts[other] or ends[other] <= starts[place] for other in chosen):",
+        "if place not in chosen:",
+        (f"{SIMILAR}::test_no_horizon_overlaps_with_another_or_with_the_forecast",),
+    ),
+    Mutant(
+        "similar-windows-change-places",
+        "What followed one similar past window is never told of another.",
+        "serving/explain/narrative/facts.py",
+        'yield _return("similar", f"return after window {letter}", window.outcome)',
+        'yield _return("similar", "return after window B", window.outcome)',
+        (f"{CHECK}::test_what_followed_one_similar_window_is_never_told_of_another",),
+    ),
+    Mutant(
+        "unfaithful-line-passes-for-faithful",
+        "A straight line whose fidelity is too low is said to be not faithful.",
+        "serving/explain/narrative/deep.py",
+        "return self.r2 >= self.least",
+        "return True",
+        (f"{DEEP}::test_a_part_that_cannot_be_computed_is_left_out_and_the_reason_is_said",),
+    ),
+    Mutant(
+        "deep-part-left-out-unsaid",
+        "A part of a deep explanation that could not be computed is named, with the reason.",
+        "serving/explain/narrative/jobs.py",
+        "                job.leave_out(part, str(error))",
+        "                del error",
+        (f"{DEEP}::test_a_part_that_cannot_be_computed_is_left_out_and_the_reason_is_said",),
+    ),
+    Mutant(
+        "deep-explanations-hold-up-others",
+        "A deep explanation under way holds up no other first text.",
+        "serving/explain/narrative/jobs.py",
+        "                self._deep_queue.put(deep)",
+        "                job.attempt(partial(self._deepen, deep))",
+        (f"{DEEP}::test_a_deep_explanation_holds_up_no_other_and_ends_as_cancelled",),
     ),
 )

@@ -43,7 +43,7 @@ MUTANTS = (
         "The session in which a horizon ends is the calendar's, not so many days or bars later.",
         "lake/calendars.py",
         "    return dates[place] if place < len(dates) else None",
-        "    return (close + timedelta(days=sessions)).date()",
+        "    return (close + timedelta(days=horizon)).date()",
         (f"{PRICES}::test_a_target_session_is_the_calendars",),
     ),
     Mutant(
