@@ -95,6 +95,7 @@ def decide(
     is_preview: Annotated[
         bool, typer.Option("--preview", help="Show what would be decided; write nothing, send nothing.")
     ] = False,
+    account: Annotated[str, typer.Option(help="Name of the account.")] = "paper",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -104,7 +105,7 @@ def decide(
 
     configured, lake = _opened()
     with taking_turn("desk"):
-        desk = _desk(lake, configured)
+        desk = _desk(lake, configured, account)
         if is_preview:
             made = [_of_decision(each) for each in desk.preview()]
             _show_decisions(made, "Would be decided", as_json=as_json, as_csv=as_csv)
@@ -312,11 +313,14 @@ def _opened() -> "tuple[Settings, Lake]":
     return configured, Lake.open(configured)
 
 
-def _desk(lake: "Lake", configured: "Settings") -> "PaperDesk":
+def _desk(lake: "Lake", configured: "Settings", name: str) -> "PaperDesk":
+    from lake.errors import UnknownNameError
     from serving.desk import PaperDesk, journal_of
 
-    accounts = journal_of(configured).accounts() or _no_desk()
-    return PaperDesk(lake, configured, configured.clock, accounts[0])
+    accounts = {each.name: each for each in journal_of(configured).accounts() or _no_desk()}
+    if name not in accounts:
+        raise UnknownNameError("account of the desk", name, list(accounts))
+    return PaperDesk(lake, configured, configured.clock, accounts[name])
 
 
 def _no_desk() -> Any:

@@ -128,8 +128,8 @@ class PaperDesk:
         int
             Orders that were sent now.
         """
-        newest = newest_states(self.journal.rows(ORDERS))
-        open_intents = [row for row in newest.values() if row["status"] == "intended"]
+        own = [row for row in self.journal.rows(ORDERS) if row["account"] == self.account.name]
+        open_intents = [row for row in newest_states(own).values() if row["status"] == "intended"]
         if not open_intents:
             return 0
         known, resent = self.broker.known_orders(self.account.name), 0
@@ -321,5 +321,6 @@ def simulated_broker(lake: "Lake", configured: "Settings", now: datetime, accoun
 
 
 def recorded_bars(lake: "Lake", configured: "Settings", account: DeskAccount) -> list[tuple[datetime, list[TradedBar]]]:
-    """Return the stream that the simulated broker of a home has played."""
-    return simulated_broker(lake, configured, account.opened, account).recorded()
+    """Return the stream that the simulated broker of a home has played since an account was opened."""
+    recorded = simulated_broker(lake, configured, account.opened, account).recorded()
+    return [(session, bars) for session, bars in recorded if session > account.opened]

@@ -122,19 +122,28 @@ class SimulatedBroker:
             return [(datetime.fromisoformat(session), bars_in(body)) for session, body in rows]
 
     def _play(self, file: sqlite3.Connection) -> None:
+        """Let every account trade the sessions that it has not traded, recorded ones first, then those that are new."""
         names = [name for (name,) in file.execute("SELECT account FROM accounts ORDER BY account")]
         venues = {name: self._venue(file, name) for name in names}
         if not venues:
             return
-        first = next(iter(venues.values()))
-        assert first.at is not None
-        for session, bars in self._stream(first.at, first.closes):
-            file.execute("INSERT INTO bars VALUES (?, ?)", (_text(session), text_of(list(bars))))
+        oldest = min(venues.values(), key=_stands_at)
+        last = file.execute("SELECT max(session) FROM bars").fetchone()[0]
+        since = _stands_at(oldest) if last is None else datetime.fromisoformat(last)
+        closes = next((venue.closes for venue in venues.values() if venue.at == since), oldest.closes)
+        fresh = [(session, list(bars)) for session, bars in self._stream(since, closes)]
+        file.executemany("INSERT INTO bars VALUES (?, ?)", [(_text(session), text_of(bars)) for session, bars in fresh])
+        missed = file.execute(
+            "SELECT session, body FROM bars WHERE session > ? AND session <= ? ORDER BY session",
+            (_text(_stands_at(oldest)), _text(since)),
+        )
+        for session, bars in [*((datetime.fromisoformat(at), bars_in(body)) for at, body in missed), *fresh]:
             for venue in venues.values():
-                _refuse_hindsight(venue, session)
-                result = venue.trade(bars, session)
-                statement = BrokerStatement(venue.book, result.valuation, dict(venue.closes), result.changes)
-                self._write(file, venue, session, result.states, result.fills, statement)
+                if session > _stands_at(venue):
+                    _refuse_hindsight(venue, session)
+                    result = venue.trade(bars, session)
+                    statement = BrokerStatement(venue.book, result.valuation, dict(venue.closes), result.changes)
+                    self._write(file, venue, session, result.states, result.fills, statement)
 
     def _write(
         self,
@@ -170,6 +179,12 @@ class SimulatedBroker:
     def _file(self) -> Iterator[sqlite3.Connection]:
         with opened(self._path, SCHEMA) as connection:
             yield connection
+
+
+def _stands_at(venue: SimulatedVenue) -> datetime:
+    """Return the last session that an account traded, or the close at which it was opened."""
+    assert venue.at is not None
+    return venue.at
 
 
 def _refuse_hindsight(venue: SimulatedVenue, session: datetime) -> None:

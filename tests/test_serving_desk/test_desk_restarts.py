@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lake.clock import DEMO_START
+from lake.clock import DEMO_START, FixedClock
 from lake.errors import ConflictError, LookAheadError
 from lake.settings import Settings
 from lake.store import Lake
 from lake.tables import DECISIONS, EQUITY, FILLS, ORDERS
-from serving.desk import BROKER_FILE, DeskAccount, DeskJournal, journal_of
+from serving.desk import BROKER_FILE, DeskAccount, DeskJournal, PaperDesk, journal_of, open_desk, reconcile_desk
 from serving.desk.sqlite import JOURNAL_FILE
 from serving.risk import restrict, resume
 from support.backtests import closes_of
@@ -141,6 +141,22 @@ def test_the_newest_event_is_written_down_with_its_rows(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="has such a row already"):
         journal.write([(EQUITY, row)], account="paper", event=6)
     assert journal.last_event("paper") == 5  # all of it, or nothing
+
+
+def test_an_account_that_is_opened_later_trades_its_own_sessions_and_both_equal_their_backtests(home: Home) -> None:
+    closes = closes_of(home.lake)
+    open_desk(home.settings, home.lake.market, closes[FIRST + 1], by="A. Analyst", name="another", capital=5e5)
+    for place in (FIRST + 1, FIRST + 2, FIRST + 3):
+        for account in journal_of(home.settings).accounts():
+            PaperDesk(home.lake, home.settings, FixedClock(closes[place]), account).run()
+    journal = journal_of(home.settings)
+    sessions = {name: len(journal.rows(EQUITY, name)) for name in ("another", "paper")}
+    assert sessions == {"another": 3, "paper": 4}
+    for account in journal.accounts():
+        clock = FixedClock(closes[FIRST + 3])
+        found = reconcile_desk(home.lake, home.settings, clock, account)
+        assert (found.differences, found.sessions) == ((), sessions[account.name])
+        assert found.fills > 0
 
 
 def test_running_again_at_the_same_close_changes_nothing(home: Home) -> None:
