@@ -3,6 +3,13 @@
 const PAINTS = ["up", "down", "ink", "soft", "amber"];
 const DASHES = [[], [6, 3], [2, 2], [10, 3, 2, 3], [1, 4]];
 
+/** Shares in percent, with as many digits as tell neighbours apart. @param {number[]} shares */
+function percents(shares) {
+  const step = shares.length > 1 ? Math.abs(100 * (shares[1] - shares[0])) : 1;
+  const digits = step > 0 ? Math.min(Math.max(Math.ceil(-Math.log10(step)), 0), 4) : 0;
+  return shares.map((share) => `${(100 * share).toFixed(digits)} %`);
+}
+
 function draw(place, data) {
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
@@ -15,7 +22,7 @@ function draw(place, data) {
       cursor: { show: false },
       // Shares fill the axis from 0 to 1; with `range` null it fits the lines.
       scales: { y: data.range === null ? {} : { range: [0, 1] } },
-      axes: [axis, { ...axis, values: (_, splits) => splits.map((value) => `${Math.round(100 * value)} %`) }],
+      axes: [axis, { ...axis, size: 64, values: (_, splits) => percents(splits) }],
       series: [
         {},
         ...data.series.map((each, place_) => ({
