@@ -112,5 +112,20 @@ def decision_record(lake: "LakeReader", at: datetime, decision_id: str) -> Decis
     )
 
 
+def decisions_about(lake: "LakeReader", at: datetime, symbol: str, close: datetime) -> list[DecisionRecord]:
+    """Return what every account decided about a symbol at a close, by account; none where nothing was decided.
+
+    Parameters
+    ----------
+    at
+        Instant by which it was known.
+    close
+        That the decisions knew.
+    """
+    own = (pl.col("symbol") == symbol) & (pl.col("event_time") == close)
+    rows = _known(lake, DECISIONS, at, own).sort("account")
+    return [decision_record(lake, at, decision_id) for decision_id in rows["decision_id"]]
+
+
 def _known(lake: "LakeReader", spec: "TableSpec", at: datetime, where: pl.Expr | None = None) -> pl.DataFrame:
     return lake.read_as_of(spec, at, where=where) if lake.exists(spec) else spec.empty()
