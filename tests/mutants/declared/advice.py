@@ -80,6 +80,33 @@ MUTANTS = (
         (f"{ROUTES}::test_a_recommendation_is_told_to_the_key_that_asked_and_to_operators",),
     ),
     Mutant(
+        "desk-told-to-any-key",
+        "What the desk decided is told to operators alone, also with the explanation of a recommendation.",
+        "serving/web/explaining_advice.py",
+        'if not caller.may("operator"):',
+        'if not caller.may("read"):',
+        (f"{ROUTES}::test_an_explanation_has_the_votes_of_the_same_close_for_operators_and_for_nobody_else",),
+    ),
+    Mutant(
+        "explanation-told-to-another-key",
+        "An explanation of a recommendation is told to the key that asked for it and to operators.",
+        "serving/web/routes/recommendations.py",
+        "or not _may_read(configured, caller, recommendation_id)",
+        "or (_may_read is None)",
+        (f"{ROUTES}::test_an_explanation_tells_what_was_stored_and_to_the_key_that_asked",),
+    ),
+    Mutant(
+        "explanation-with-later-decisions",
+        "An explanation has no decision of the desk that became known later.",
+        "serving/desk/tables.py",
+        '    rows = _known(lake, DECISIONS, at, own).sort("account")',
+        '    rows = lake.read(DECISIONS, where=own).sort("account") if lake.exists(DECISIONS) else DECISIONS.empty()',
+        (
+            "tests/test_serving_desk/test_desk_pages.py::"
+            "test_decisions_about_a_symbol_and_close_have_every_vote_and_are_not_known_before",
+        ),
+    ),
+    Mutant(
         "recommendation-keeps-its-asker",
         "After a deletion of user data no file says whose key asked for a recommendation.",
         "serving/row_log/askers.py",
