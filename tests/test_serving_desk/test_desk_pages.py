@@ -72,9 +72,6 @@ def test_decisions_about_a_symbol_and_close_have_every_vote_and_are_not_known_be
     assert {each["source"] for each in found.votes} == {each["source"] for each in votes}
     assert decisions_about(ran.lake, row["known_time"] - timedelta(microseconds=1), row["symbol"], close) == []
     assert decisions_about(ran.lake, row["known_time"], row["symbol"], close - timedelta(minutes=1)) == []
-    held = next(each for each in journal_of(ran.settings).rows(DECISIONS) if each["order_id"] is None)
-    (quiet,) = decisions_about(ran.lake, held["known_time"], held["symbol"], held["event_time"])
-    assert (quiet.orders, quiet.fills) == ([], [])
 
 
 def test_who_may_only_read_sees_no_orders(ran):

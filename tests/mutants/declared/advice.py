@@ -99,12 +99,9 @@ MUTANTS = (
         "explanation-with-later-decisions",
         "An explanation has no decision of the desk that became known later.",
         "serving/desk/tables.py",
-        '    rows = _known(lake, DECISIONS, at, own).sort("account")',
-        '    rows = lake.read(DECISIONS, where=own).sort("account") if lake.exists(DECISIONS) else DECISIONS.empty()',
-        (
-            "tests/test_serving_desk/test_desk_pages.py::"
-            "test_decisions_about_a_symbol_and_close_have_every_vote_and_are_not_known_before",
-        ),
+        "lake.read_as_of(spec, at, where=where)",
+        "lake.read(spec, where=where)",
+        (f"{ROUTES}::test_an_explanation_has_the_votes_of_the_same_close_for_operators_and_for_nobody_else",),
     ),
     Mutant(
         "recommendation-keeps-its-asker",
