@@ -97,7 +97,7 @@ MUTANTS = (
     ),
     Mutant(
         "explanation-with-later-decisions",
-        "An explanation has no decision of the desk that became known later.",
+        "An explanation of a recommendation has no decision of the desk that became known later.",
         "serving/desk/tables.py",
         "lake.read_as_of(spec, at, where=where)",
         "lake.read(spec, where=where)",
