@@ -56,6 +56,7 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", f"{PUBLIC}/explain/features", "read"),
     Rule("POST", f"{PUBLIC}/explain/prediction", "predict"),
     Rule("POST", f"{PUBLIC}/explain/counterfactual", "predict"),
+    Rule("POST", f"{PUBLIC}/explain/recommendation", "predict"),
     Rule("POST", f"{PUBLIC}/recommend", "predict"),
     Rule("GET", f"{PUBLIC}/recommendations", "read"),
     Rule("GET", f"{PUBLIC}/recommendations/{{recommendation_id}}", "read"),

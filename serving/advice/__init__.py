@@ -10,12 +10,14 @@
 - `flips`: the smallest change of a feature that changes the action
 - `gathering`: forecast, record and range read from tables as of an instant
 - `answering`: the answer of the endpoint, and its row
+- `explaining`: why a stored recommendation is what it is
 - `offline`: advice for some symbols from the tables alone
 """
 
 from serving.advice.advising import Advice, advise
 from serving.advice.answering import AdviceReasons, Occasion, answer_in, answer_of, row_of
 from serving.advice.asked import AdviceQuestion, AdvisedForecast, BookContext
+from serving.advice.explaining import size_steps, why_recommended
 from serving.advice.flips import Flip, flip_because, smallest_flip
 from serving.advice.gate import UNKNOWN_GATE, AdviceGate, GateReading, SwitchGate
 from serving.advice.gathering import horizon_for, range_of, record_of, records_of, usable_range
@@ -56,6 +58,8 @@ __all__ = [
     "record_of",
     "records_of",
     "row_of",
+    "size_steps",
     "smallest_flip",
     "usable_range",
+    "why_recommended",
 ]

@@ -6,7 +6,7 @@
 - `explanations`, `attention`, `importance`: what a forecast comes from, where its networks looked, and which features
   matter on the whole
 - `alerts`: the body of an Alertmanager's web hook
-- `advice`: recommendations for a book
+- `advice`: recommendations for a book, and why they are what they are
 - `administration`: forecasts with what made them, API keys, limits and settings in force
 - `history`: bars, forecasts, outcomes and records as they were known at an instant
 - `accuracy`: forecasts of a symbol beside what came, and their record by regime and quarter
@@ -43,6 +43,10 @@ from serving.api.advice import (
     AdviceGateRead,
     AdviceRisk,
     CallCalibration,
+    DeskDecisionRead,
+    DeskVoteRead,
+    ExplainRecommendationAnswer,
+    ExplainRecommendationRequest,
     LoggedRecommendation,
     PortfolioContext,
     RecommendAnswer,
@@ -50,6 +54,7 @@ from serving.api.advice import (
     RecommendationsAnswer,
     RecommendRequest,
     RiskTolerance,
+    SizeStep,
     TimeHorizon,
 )
 from serving.api.alerts import AlertsTaken, HookedAlert, HookRequest
@@ -193,10 +198,14 @@ __all__ = [
     "CreateKeyRequest",
     "CreatedKey",
     "Data",
+    "DeskDecisionRead",
+    "DeskVoteRead",
     "Direction",
     "DroppedSentence",
     "EngineTiming",
     "EngineUse",
+    "ExplainRecommendationAnswer",
+    "ExplainRecommendationRequest",
     "ExplanationEvent",
     "ExplanationFact",
     "ExplanationJobAccepted",
@@ -281,6 +290,7 @@ __all__ = [
     "RollbackRequest",
     "SettingStatus",
     "SettingsAnswer",
+    "SizeStep",
     "SkillRecord",
     "SourceStatus",
     "StatusAnswer",

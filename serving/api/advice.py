@@ -1,4 +1,4 @@
-"""Types of recommendations: what is asked about a book, and the action with its size, stop, reasons and record."""
+"""Types of recommendations: what is asked about a book, the action with its size, stop and record, and why it is so."""
 
 from datetime import datetime
 from typing import Literal
@@ -31,6 +31,7 @@ RiskTolerance = Literal["low", "moderate", "high"]
 TimeHorizon = Literal["short", "medium", "long"]
 CallSource = Literal["advice", "in_replay", "none"]
 AdviceGateState = Literal["active", "reducing", "halted", "unknown"]
+DeskVoteKind = Literal["strategy", "advice", "rule"]
 
 
 class PortfolioContext(Request):
@@ -179,6 +180,72 @@ class RecommendationsAnswer(SymbolAnswer):
     symbol: str
     as_of: datetime = Field(description="none that was made later is listed")
     recommendations: list[RecommendAnswer]
+
+
+class ExplainRecommendationRequest(Request):
+    """Which recommendation is to be explained."""
+
+    recommendation_id: str = Field(max_length=64, description="recommendation_id of a stored recommendation")
+
+
+class DeskVoteRead(Part):
+    """One vote of the desk about the symbol, a losing one too."""
+
+    source: str = Field(description="who votes, e.g. strategy:ridge, advice:moderate or rule:restricted")
+    kind: DeskVoteKind
+    target: Finite | None = Field(description="share of equity to hold; null of a rule that had nothing to say")
+    confidence: Finite = Field(ge=0, le=1, description="that it is right, by its own word; it does not count")
+    weight: Finite = Field(ge=0, description="evidence weight: what it counts")
+    overruled_by: str | None = Field(description="who had its way instead; null where the decision followed it")
+    reason: str
+
+
+class DeskDecisionRead(Part):
+    """What an account of the desk decided about the symbol at the close that the forecast knew."""
+
+    decision_id: str
+    account: str
+    known_time: datetime = Field(description="market time at which it was written down")
+    action: Action
+    wanted: Finite = Field(description="share of equity that the weighted votes ask for")
+    target: Finite = Field(description="share of equity that is to be held, after rules and limits")
+    decided_by: str = Field(description="votes, or the rule or limit that had the last word")
+    reason: str
+    votes: list[DeskVoteRead] = Field(description="strategies and advice by weight, then rules")
+
+
+class SizeStep(Part):
+    """One step from the whole Kelly size to the shares to hold."""
+
+    name: str
+    shares: Finite = Field(ge=0, description="largest position that this step alone lets through")
+    least_so_far: Finite = Field(ge=0, description="the least of this step and those before it")
+    is_binding: bool = Field(description="whether it is the bound that decided the size")
+
+
+class ExplainRecommendationAnswer(SymbolAnswer):
+    """Why a stored recommendation is what it is; nothing of it is computed anew."""
+
+    disclaimer: str = Field(default=ADVICE_DISCLAIMER, description="what this is not")
+    recommendation_id: str
+    prediction_id: str = Field(description="forecast that it rests on; /explain/prediction splits it further")
+    symbol: str
+    as_of: datetime = Field(description="close of the last bar that the forecast knew")
+    made_at: datetime = Field(description="wall-clock time at which it was made")
+    action: Action
+    reason: str = Field(description="rule that decided, in one or two words")
+    reasoning: str
+    decisions: list[DeskDecisionRead] = Field(description="of the desk's accounts, with all votes; operators see them")
+    no_decisions_because: str | None = Field(default=None, exclude_if=lambda told: told is None)
+    sizes: list[SizeStep] = Field(description="from the whole Kelly size on; empty where no size was computed")
+    no_sizes_because: str | None = Field(default=None, exclude_if=lambda told: told is None)
+    bound_by: str | None = Field(description="what decided the size: a step, lot or risk_gate; null without a size")
+    target_position: Finite | None = Field(description="shares to hold afterwards; null where no size follows")
+    gate: AdviceGateRead
+    contributions: list[AdviceContribution] = Field(description="features that moved the forecast most")
+    no_contributions_because: str | None = Field(default=None, exclude_if=lambda told: told is None)
+    flips_if: AdviceFlip | None = Field(description="null where no change was found, or it was not looked for")
+    no_flip_because: str | None = Field(default=None, exclude_if=lambda told: told is None)
 
 
 class LoggedRecommendation(Part):

@@ -53,6 +53,25 @@ class AdviceCalls(Connection):
         """Return an earlier recommendation that was asked for with the same key."""
         return self._typed(api.RecommendAnswer, "GET", f"/recommendations/{part(recommendation_id)}")
 
+    def explain_recommendation(self, recommendation_id: str) -> api.ExplainRecommendationAnswer:
+        """Return why an earlier recommendation is what it is: the steps of its size, gate, contributions, flip.
+
+        Parameters
+        ----------
+        recommendation_id
+            Of one that was asked for with the same key; an operator's key may name any, and is told the desk's
+            decisions about the same symbol and close, with every vote.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is none of that identifier, or it belongs to another key.
+        RefusedError
+            For every other refusal.
+        """
+        asked = {"recommendation_id": recommendation_id}
+        return self._typed(api.ExplainRecommendationAnswer, "POST", "/explain/recommendation", json=asked)
+
     def recommendations(self, symbol: str, *, as_of: str | None = None) -> api.RecommendationsAnswer:
         """List the recommendations of a symbol that were asked for with the same key, the newest first."""
         asked = {"symbol": symbol} | ({} if as_of is None else {"as_of": as_of})

@@ -29,7 +29,7 @@ from serving.desk.simulated import SimulatedBroker
 from serving.desk.situation import DeskSituation
 from serving.desk.sqlite import BROKER_FILE, JOURNAL_FILE
 from serving.desk.stream import BarStream
-from serving.desk.tables import DecisionRecord, DeskRecord, decision_record, desk_records
+from serving.desk.tables import DecisionRecord, DeskRecord, decision_record, decisions_about, desk_records
 from serving.desk.updating import update_desk, update_reconciliation
 from serving.desk.votes import CountedVote, Vote
 
@@ -69,6 +69,7 @@ __all__ = [
     "compare",
     "decide",
     "decision_record",
+    "decisions_about",
     "desk_records",
     "desk_views",
     "drain_desk",

@@ -102,14 +102,30 @@ def decision_record(lake: "LakeReader", at: datetime, decision_id: str) -> Decis
     if not rows:
         raise UnknownNameError("decision", decision_id, [])
     votes = _known(lake, VOTES, at, own).sort(pl.col("kind") == "rule", -pl.col("weight"), "source")
-    order = pl.col("order_id") == rows[0]["order_id"]
-    has_order = rows[0]["order_id"] is not None
+    if (order_id := rows[0]["order_id"]) is None:
+        return DecisionRecord(rows[0], votes.to_dicts(), [], [])
+    order = pl.col("order_id") == order_id
     return DecisionRecord(
         rows[0],
         votes.to_dicts(),
-        _known(lake, ORDERS, at, order).sort("sequence").to_dicts() if has_order else [],
-        _known(lake, FILLS, at, order).sort("event_time").to_dicts() if has_order else [],
+        _known(lake, ORDERS, at, order).sort("sequence").to_dicts(),
+        _known(lake, FILLS, at, order).sort("event_time").to_dicts(),
     )
+
+
+def decisions_about(lake: "LakeReader", at: datetime, symbol: str, close: datetime) -> list[DecisionRecord]:
+    """Return what every account decided about a symbol at a close, by account; none where nothing was decided.
+
+    Parameters
+    ----------
+    at
+        Instant by which it was known.
+    close
+        That the decisions knew.
+    """
+    own = (pl.col("symbol") == symbol) & (pl.col("event_time") == close)
+    rows = _known(lake, DECISIONS, at, own).sort("account")
+    return [decision_record(lake, at, decision_id) for decision_id in rows["decision_id"]]
 
 
 def _known(lake: "LakeReader", spec: "TableSpec", at: datetime, where: pl.Expr | None = None) -> pl.DataFrame:

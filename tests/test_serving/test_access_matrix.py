@@ -38,6 +38,7 @@ BODIES = {
     "/recommend": {"symbol": "AAPL", "portfolio_context": {"current_position": 0, "risk_tolerance": "low"}},
     "/explain/prediction": {"prediction_id": "0" * 32},
     "/explain/counterfactual": {"prediction_id": "0" * 32, "sweep": {"features": ["rsi_14"]}},
+    "/explain/recommendation": {"recommendation_id": "0" * 32},
     "/models/benchmark": {"seconds": 0.01, "windows": 1},
     "/models/shadow": {"model": "lstm", "version": "1", "share": 0.1},
     "/models/canary": {"model": "lstm", "version": "1", "share": 0.1},

@@ -32,7 +32,9 @@ from serving.advice import (
     calibration_error,
     limits_of,
     row_of,
+    size_steps,
     smallest_flip,
+    why_recommended,
 )
 from serving.advice.advising import Action, Reason
 from serving.advice.gate import GateState
@@ -305,6 +307,50 @@ def test_a_row_holds_the_answer_and_fits_its_table():
     assert binding == [answer.recommendation.bound_by]
     shares = [each.shares for each in answer.recommendation.sizes]
     assert shares == sorted(shares)
+
+
+def told(**changes):
+    """The answer about a question that `question` makes."""
+    asked = question(**changes)
+    context = api.PortfolioContext(
+        current_position=asked.book.position, equity=asked.book.equity, risk_tolerance="moderate"
+    )
+    return answer_of(asked, advise(asked), AdviceReasons((("return_5d", 0.01),)), Occasion(DEMO, AS_OF, context))
+
+
+def test_the_steps_of_a_size_lead_from_the_whole_kelly_size_to_what_bound_it():
+    """By hand: mean 0.01 and deviation 0.05 by the band give Kelly 4, so 4,000 shares at 100 with 100,000."""
+    half_band = 0.05 * 1.2815515655446004
+    answer = told(p10=0.01 - half_band, p50=0.01, p90=0.01 + half_band, confidence=0.99, reference_price=100.0)
+    steps = size_steps(answer)
+    assert [each.name for each in steps] == [
+        "whole_kelly", "half_kelly", "volatility_target", "stop_loss_budget", "largest_position",
+    ]  # fmt: skip
+    assert [each.shares for each in steps[:2]] == pytest.approx([4_000, 2_000])
+    assert steps[-1].shares == pytest.approx(200)
+    assert [each.least_so_far for each in steps] == [
+        min(each.shares for each in steps[: place + 1]) for place in range(5)
+    ]
+    (binding,) = [each for each in steps if each.is_binding]
+    assert binding.name == answer.recommendation.bound_by
+    assert binding.shares == steps[-1].least_so_far
+    assert answer.recommendation.target_position == float(int(binding.shares))
+    why = why_recommended(answer, [], "nothing was decided")
+    assert (why.sizes, why.no_sizes_because, why.no_decisions_because) == (steps, None, "nothing was decided")
+
+
+def test_an_answer_without_a_size_says_which_rule_decided_without_one():
+    for changes, reason in (({"p50": 0.0001}, "below_cost"), ({"equity": None}, "no_equity")):
+        why = why_recommended(told(**changes), [], "none")
+        assert (why.sizes, why.no_sizes_because) == ([], f"The rule `{reason}` decided without a size.")
+
+
+def test_shares_beyond_the_limits_are_sold_down_to_the_bound_that_is_told():
+    answer = told(position=5_000.0)
+    assert answer.recommendation.reason == "above_limit"
+    (binding,) = [each for each in size_steps(answer) if each.is_binding]
+    assert binding.name == answer.recommendation.bound_by
+    assert answer.recommendation.target_position == float(int(binding.shares))
 
 
 def test_limits_that_no_size_keeps_and_unknown_tolerances_are_refused():

@@ -3,16 +3,19 @@
 import re
 import threading
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from dagster_project import cli
 from lake.settings import settings as read_settings
+from lake.tables import DECISIONS, VOTES
 from serving.access import keys
-from serving.api import ADVICE_DISCLAIMER, RecommendAnswer
+from serving.api import ADVICE_DISCLAIMER, ExplainRecommendationAnswer, RecommendAnswer
 from serving.client import Client
 from serving.pages.app import build_dashboard
 from serving.predict import Predictor
@@ -30,7 +33,7 @@ from support.ports import free_port
 from support.receipts import Home
 
 PUBLIC = "/api/v1/public"
-RECOMMEND, LISTED = f"{PUBLIC}/recommend", f"{PUBLIC}/recommendations"
+RECOMMEND, LISTED, EXPLAIN = (f"{PUBLIC}/{each}" for each in ("recommend", "recommendations", "explain/recommendation"))
 BOOK = {"current_position": 100, "equity": 100_000, "risk_tolerance": "moderate"}
 
 
@@ -127,6 +130,86 @@ def test_a_recommendation_is_told_to_the_key_that_asked_and_to_operators(http: T
     assert http.get(f"{LISTED}/{'0' * 32}").json()["type"] == "/problems/unknown-recommendation"
 
 
+def decided(at: datetime, symbol: str, account: str, known: datetime) -> dict[str, Any]:
+    return {
+        "decision_id": f"{account}.{at:%Y%m%dT%H%M}.{symbol}", "account": account, "symbol": symbol, "event_time": at,
+        "known_time": known, "action": "hold", "wanted": 0.03, "target": 0.0, "equal_weight_target": 0.05, "held": 0.0,
+        "quantity": 0.0, "decided_by": "rule:halted", "reason": "The switch halts it.", "order_id": None,
+        "content": "{}", "seal": "0" * 64,
+    }  # fmt: skip
+
+
+def voted(decision: dict[str, Any], source: str, weight: float, overruled_by: str | None) -> dict[str, Any]:
+    same = {name: decision[name] for name in ("decision_id", "symbol", "event_time", "known_time")}
+    return same | {
+        "source": source, "kind": source.partition(":")[0], "vote": 0.1, "confidence": 0.5, "weight": weight,
+        "expires_at": decision["event_time"] + timedelta(days=1), "version": "1", "reason": "A test.",
+        "overruled_by": overruled_by,
+    }  # fmt: skip
+
+
+def test_an_explanation_has_the_votes_of_the_same_close_for_operators_and_for_nobody_else(
+    http: TestClient, mine: Home
+) -> None:
+    _, key = keys.create(mine.settings, "asks why", "predict", "unlimited", by="tests")
+    answer = ask(http, "HD", key=key)
+    body = {"recommendation_id": answer.recommendation.recommendation_id}
+    none = http.post(EXPLAIN, json=body).json()
+    assert none["decisions"] == []
+    assert none["no_decisions_because"].startswith("The desk decided nothing about HD at the close of 2012-")
+    at, day = answer.as_of, timedelta(days=1)
+    told, earlier, later, other = (
+        decided(at, "HD", "paper", at),
+        decided(at - day, "HD", "paper", at - day),
+        decided(at, "HD", "late", at + 3650 * day),
+        decided(at, "KO", "paper", at),
+    )
+    rule, strategy = voted(told, "rule:halted", 0.0, None), voted(told, "strategy:ridge", 0.3, "rule:halted")
+    votes = [rule, strategy, *(voted(each, "strategy:ridge", 1.0, None) for each in (earlier, later, other))]
+    for spec, rows in ((DECISIONS, [told, earlier, later, other]), (VOTES, votes)):
+        mine.lake.merge(spec, pl.DataFrame(rows, schema=spec.schema, orient="row"))
+    found = ExplainRecommendationAnswer.model_validate_json(http.post(EXPLAIN, json=body).text)
+    (decision,) = found.decisions
+    assert (decision.decision_id, decision.decided_by) == (told["decision_id"], "rule:halted")
+    assert [(each.source, each.overruled_by) for each in decision.votes] == [
+        ("strategy:ridge", "rule:halted"),
+        ("rule:halted", None),
+    ]
+    assert found.no_decisions_because is None
+    shown = http.post(EXPLAIN, json=body, headers={"authorization": f"Bearer {key}"})
+    assert shown.status_code == 200, shown.text
+    assert shown.json()["decisions"] == []
+    assert "operator" in shown.json()["no_decisions_because"]
+    assert "rule:halted" not in shown.text
+
+
+def test_an_explanation_tells_what_was_stored_and_to_the_key_that_asked(http: TestClient, mine: Home) -> None:
+    _, first = keys.create(mine.settings, "explains", "predict", "unlimited", by="tests")
+    _, second = keys.create(mine.settings, "curious", "predict", "unlimited", by="tests")
+    answer = ask(http, "GE", key=first)
+    told = answer.recommendation
+    body = {"recommendation_id": told.recommendation_id}
+    shown = http.post(EXPLAIN, json=body, headers={"authorization": f"Bearer {first}"})
+    found = ExplainRecommendationAnswer.model_validate_json(shown.text)
+    assert (found.recommendation_id, found.prediction_id, found.as_of) == (
+        told.recommendation_id,
+        answer.prediction_id,
+        answer.as_of,
+    )
+    assert (found.action, found.reason, found.gate) == (told.action, told.reason, told.gate)
+    assert (found.contributions, found.flips_if) == (told.reasons, told.flips_if)
+    assert (found.no_contributions_because, found.no_flip_because) == (told.no_reasons_because, told.no_flip_because)
+    assert bool(found.sizes) == bool(told.sizes) == (found.no_sizes_because is None)
+    assert found.disclaimer == ADVICE_DISCLAIMER
+    drain_recommendations(mine.lake, mine.settings)
+    assert http.post(EXPLAIN, json=body, headers={"authorization": f"Bearer {first}"}).text == shown.text
+    refused = http.post(EXPLAIN, json=body, headers={"authorization": f"Bearer {second}"})
+    assert (refused.status_code, refused.json()["type"]) == (404, "/problems/unknown-recommendation")
+    for unknown in ("0" * 32, "../x", ""):
+        assert http.post(EXPLAIN, json={"recommendation_id": unknown}).status_code == 404
+    assert http.post(EXPLAIN, json={}).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("body", "status", "slug"),
     [
@@ -190,6 +273,8 @@ def test_the_client_and_the_command_ask_the_same(
         answer = client.recommend("GE", 5, position=100, equity=100_000, risk_tolerance="low")
         assert client.recommendation(answer.recommendation.recommendation_id) == answer
         assert client.recommendations("GE").recommendations == [answer]
+        why = client.explain_recommendation(answer.recommendation.recommendation_id)
+        assert (why.reasoning, why.bound_by) == (answer.recommendation.reasoning, answer.recommendation.bound_by)
     for name, value in (("HOME", str(mine.settings.home)), ("PORT", address.rpartition(":")[2])):
         monkeypatch.setenv(f"QUANTLAKE_{name}", value)
     monkeypatch.setenv("COLUMNS", "80")

@@ -1,12 +1,13 @@
 """Pages of the desk: what is stored, 1/N beside it, every vote, and nothing that came later."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
 from lake.tables import DECISIONS, EQUITY, VOTES
-from serving.desk import decision_record, desk_records, drain_desk, journal_of
+from serving.desk import decision_record, decisions_about, desk_records, drain_desk, journal_of
 from serving.pages.app import build_dashboard
 from support.backtests import closes_of
 from support.dashboard import Page, log_in, log_in_as_owner, visiting
@@ -59,6 +60,18 @@ def test_looking_back_shows_nothing_that_came_later(visitor, ran):
     decided = decision_record(ran.lake, early, found.decisions[0]["decision_id"])
     assert {row["status"] for row in decided.orders} <= {"intended", "working"}
     assert decided.fills == []
+
+
+def test_decisions_about_a_symbol_and_close_have_every_vote_and_are_not_known_before(visitor, ran):
+    del visitor  # it drains the desk
+    row = journal_of(ran.settings).rows(DECISIONS)[-1]
+    close = row["event_time"]
+    (found,) = decisions_about(ran.lake, row["known_time"], row["symbol"], close)
+    assert found.decision["decision_id"] == row["decision_id"]
+    votes = journal_of(ran.settings).rows(VOTES, row["decision_id"])
+    assert {each["source"] for each in found.votes} == {each["source"] for each in votes}
+    assert decisions_about(ran.lake, row["known_time"] - timedelta(microseconds=1), row["symbol"], close) == []
+    assert decisions_about(ran.lake, row["known_time"], row["symbol"], close - timedelta(minutes=1)) == []
 
 
 def test_who_may_only_read_sees_no_orders(ran):

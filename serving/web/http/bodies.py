@@ -34,6 +34,7 @@ BODIES: dict[str, dict[str, Any]] = {
     f"{PUBLIC}/watchlist/changes": {"add": ["KO"], "remove": ["IBM"]},
     f"{PUBLIC}/explain/prediction": {"prediction_id": ID, "quantile": "width"},
     f"{PUBLIC}/explain/counterfactual": {"prediction_id": ID, "changes": {"volatility_garch": {"by": 0.05}}},
+    f"{PUBLIC}/explain/recommendation": {"recommendation_id": ID},
     f"{PUBLIC}/explanations/{{symbol}}": {"depth": "fast", "horizon_sessions": 1},
     f"{MODELS}/benchmark": {"seconds": 0.1, "windows": 1},
     f"{MODELS}/shadow": TRIAL,

@@ -46,6 +46,7 @@ FURTHER: dict[str, tuple[int, ...]] = {
     "/api/v1/public/watchlist": (404,),
     "/api/v1/public/watchlist/changes": (404,),
     "/api/v1/public/explain/features": (404, 409, 422),
+    "/api/v1/public/explain/recommendation": (404,),
     "/api/v1/public/predictions/latest/{symbol}": (409,),
     "/api/v1/public/features/latest/{symbol}": (409,),
     "/api/v1/public/regime/{symbol}": (409,),

@@ -1,6 +1,6 @@
-"""Recommendation routes: what to do about a symbol, and earlier recommendations of one's own."""
+"""Recommendation routes: what to do about a symbol, earlier recommendations of one's own, and why they are so."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio import to_thread
 from fastapi import FastAPI, Query, Request, Response
@@ -12,6 +12,7 @@ from serving.predict import Batcher, Question, bars_ahead
 from serving.recommendation_log import asker_of, recommendation_of, recommendations_asked_with
 from serving.web.advising import recommended
 from serving.web.asked_names import told
+from serving.web.explaining_advice import explained_recommendation
 from serving.web.history_questions import AsOfQuery, HistoryQuestion
 from serving.web.routes.forecasts import JSON, PREFIX, asked_names_of
 from serving.web.routes.lookups import is_identifier
@@ -54,8 +55,16 @@ def add_routes(app: FastAPI) -> None:
     )
     async def look_up(recommendation_id: str, request: Request) -> Response:
         """Return an earlier recommendation as it was answered, to the key that asked for it or to an operator."""
-        text = await to_thread.run_sync(_stored, request, recommendation_id)
-        return Response(text, media_type=JSON)
+        row, _ = await to_thread.run_sync(_stored, request, recommendation_id)
+        return Response(row["answer"], media_type=JSON)
+
+    @app.post(
+        f"{PREFIX}/explain/recommendation", response_model=api.ExplainRecommendationAnswer, tags=["recommendations"]
+    )
+    async def explain_recommendation(body: api.ExplainRecommendationRequest, request: Request) -> Response:
+        """Say why a stored recommendation is what it is, to the key that asked for it or to an operator."""
+        answer = await to_thread.run_sync(_explained, request, body.recommendation_id)
+        return Response(answer.model_dump_json(), media_type=JSON)
 
     @app.get(f"{PREFIX}/recommendations", response_model=api.RecommendationsAnswer, tags=["recommendations"])
     def listing(asked: Annotated[RecommendationsQuery, Query()], request: Request) -> Response:
@@ -83,15 +92,21 @@ def _key_of(request: Request) -> str:
     return "" if caller is None else caller.key_id
 
 
-def _stored(request: Request, recommendation_id: str) -> str:
-    """Text of a stored recommendation; to another key there is none, so that nothing is told of it."""
+def _explained(request: Request, recommendation_id: str) -> api.ExplainRecommendationAnswer:
+    state = request.app.state
+    row, caller = _stored(request, recommendation_id)
+    return explained_recommendation(state.history.reader, row, state.predictor.clock.now(), caller)
+
+
+def _stored(request: Request, recommendation_id: str) -> "tuple[dict[str, Any], Caller]":
+    """Row of a stored recommendation, and who asks; to another key there is none, so that nothing is told of it."""
     state, caller = request.app.state, _caller(request)
     configured = state.predictor.logged.configured
     is_id = is_identifier(recommendation_id)
     row = recommendation_of(state.history.reader, configured, recommendation_id) if is_id else None
     if row is None or caller is None or not _may_read(configured, caller, recommendation_id):
         raise UnknownNameError("recommendation", recommendation_id[:64], [])
-    return str(row["answer"])
+    return row, caller
 
 
 def _may_read(configured: "Settings", caller: "Caller", recommendation_id: str) -> bool:
