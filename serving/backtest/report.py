@@ -35,7 +35,7 @@ def require_nulls(report: Mapping[str, Any]) -> None:
 
     Examples
     --------
-    >>> require_nulls({"accounts": {"strategy": {}}})
+    >>> require_nulls({"accounts": {"strategy": {}}})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
     lake.errors.SchemaError: The report of a back-test lacks the sections folds, capacity, shuffles, ...

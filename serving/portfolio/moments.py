@@ -95,8 +95,8 @@ def shrunk_means(returns: "FloatArray", covariance: "FloatArray") -> "FloatArray
 
     Examples
     --------
-    >>> returns = np.random.default_rng(1).normal(size=(250, 5))
-    >>> shrunk_means(returns, np.eye(5)).tolist()
+    >>> noise = np.random.default_rng(1).normal(size=(250, 5))
+    >>> shrunk_means(noise - noise.mean(axis=0) + 0.01, np.eye(5)).tolist()
     [0.0, 0.0, 0.0, 0.0, 0.0]
     """
     count, symbols = returns.shape

@@ -33,7 +33,8 @@ SENTENCES = {
     "forecasts withdraw", "forecasts quarantine release", "forecasts quarantine withdraw", "backup restore",
     "backup prune", "user-data delete",
     "forecasts quarantine show", "user-data export",  # JSON always
-    "words",  # sentences, or JSON
+    "words", "recommend",  # sentences, or JSON
+    "alerts ack", "alerts deliver", "alerts test", "desk start", "desk halt", "desk resume",
 }  # fmt: skip
 """Verbs that print sentences about what they did, and no table or record that a program would read."""
 

@@ -18,7 +18,7 @@ from lake.store import Lake
 from lake.tables import RECEIPTS
 from serving.access import local_key
 from serving.access.keys import create
-from serving.api import DISCLAIMER
+from serving.api import ADVICE_DISCLAIMER, DISCLAIMER
 from serving.deployment import Champions
 from serving.forecast_log import ForecastLog, LogReader, drain
 from serving.monitoring.json_logs import HIDDEN, JsonLines
@@ -288,7 +288,9 @@ def test_every_public_answer_carries_the_disclaimer(client):
             if not path.startswith("/api/v1/public") or content is None:
                 continue
             for model in references(schema, content["schema"]):
-                assert model["properties"]["disclaimer"]["default"] == DISCLAIMER, path
+                is_advice = "/recommend" in path or path.endswith("/explain/recommendation")
+                expected = ADVICE_DISCLAIMER if is_advice else DISCLAIMER
+                assert model["properties"]["disclaimer"]["default"] == expected, path
                 seen += 1
     assert seen >= 11
 

@@ -1,6 +1,7 @@
 """Who gets into the dashboard, and how far: sessions, codes, roles and origins, attacked one by one."""
 
 import stat
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -23,7 +24,7 @@ FOREIGN = "http://127.0.0.1:4000"
 EVERY = [
     (
         rule,
-        rule.path.format(symbol="KO", prediction_id="x", name="ridge", job_id="x")
+        rule.path.format_map(defaultdict(lambda: "x", symbol="KO", name="ridge"))
         if "path:path" not in rule.path
         else "",
     )

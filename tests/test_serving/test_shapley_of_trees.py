@@ -169,4 +169,5 @@ def test_drawn_pairs_err_as_their_standard_errors_say(
         scores.append(distance[is_sampled] / errors[is_sampled])
     found = np.concatenate(scores)
     assert len(found) > 30
-    assert (found <= 3).mean() >= 0.95
+    # Errors of 8 pairs have heavy tails (98 % of a t of 7 degrees), and those of one window err together.
+    assert (found <= 3).mean() >= 0.9

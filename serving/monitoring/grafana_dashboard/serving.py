@@ -54,6 +54,18 @@ FORECASTS = (
         {"{{model}} {{kind}}": rate("quantlake_forecasts_total", "model, kind")},
     ),
     DashboardPanel(
+        "Recommendations by action",
+        "Recommendations on disk a second, by action and by the rule that decided.",
+        "cps",
+        {"{{action}} ({{reason}})": rate("quantlake_recommendations_total", "action, reason")},
+    ),
+    DashboardPanel(
+        "Latency of a recommendation, p95",
+        "From its forecast until it is on disk, contributions included.",
+        "s",
+        {"p95": quantile(0.95, "quantlake_recommendation_seconds")},
+    ),
+    DashboardPanel(
         "Forecasts by strategy",
         "The selected strategy of each forecast.",
         "cps",

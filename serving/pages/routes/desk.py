@@ -19,7 +19,7 @@ def show(request: "Request") -> "Response":
     found = desk.desk_records(visit.dashboard.tables.reader, visit.as_of.instant)
     at, grid = visit.as_of.instant, visit.dashboard.market.grid
     shown = [desk_view(each, count_closes(each.equity[-1]["event_time"], at, grid)) for each in found]
-    return visit.page("desk.html", "Desk", accounts=shown, disclaimer=ADVICE_DISCLAIMER)
+    return visit.page("desk.html", "Desk", accounts=shown, advice_disclaimer=ADVICE_DISCLAIMER)
 
 
 def show_decision(request: "Request") -> "Response":
@@ -27,4 +27,6 @@ def show_decision(request: "Request") -> "Response":
     visit = Visit.of(request)
     wanted = request.path_params["decision_id"]
     found = desk.decision_record(visit.dashboard.tables.reader, visit.as_of.instant, wanted)
-    return visit.page("decision.html", f"Decision {wanted}", shown=decision_view(found), disclaimer=ADVICE_DISCLAIMER)
+    return visit.page(
+        "decision.html", f"Decision {wanted}", shown=decision_view(found), advice_disclaimer=ADVICE_DISCLAIMER
+    )
