@@ -82,8 +82,8 @@ def start(
     audit.record(lake, who=f"{by.strip()} ({audit.console()})", what="desk.start", details=details)
     print_line(
         f"The account '{opened.name}' is open with {capital:,.0f}, and 1/N beside it with as much. It decides with "
-        f"each session (`{lake.market.next_run}`), or now with `{lake.market.command('desk decide')}`; its orders trade in "
-        "the next session."
+        f"each session (`{lake.market.next_run}`), or now with `{lake.market.command('desk decide')}`; its orders "
+        "trade in the next session."
     )
     found = read_latch(configured.home)
     if found.state != "active":
