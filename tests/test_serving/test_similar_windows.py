@@ -1,7 +1,7 @@
 """Similar past windows by real engines: nearest by the percentiles of training, known by then, none told twice."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from lake.tables import FORECASTS, LABELS
 from serving.deployment import Champions
 from serving.explain.models import ExplainedModels
 from serving.explain.remaking import RemadeForecast
-from serving.explain.similar import MOST_SIMILAR, SimilarWindow, similar_windows
+from serving.explain.similar import MOST_SIMILAR, SimilarWindow, apart, similar_windows
 from serving.replay import inputs_of
 from support import receipts as at_home
 
@@ -101,6 +101,12 @@ def test_no_horizon_overlaps_with_another_or_with_the_forecast(
     assert len(found) == MOST_SIMILAR
     assert all(ends[one.as_of] <= other.as_of for one, other in pairwise(found))
     assert ends[found[-1].as_of] <= forecast.inputs.row["event_time"]
+
+
+def test_of_two_windows_whose_horizons_overlap_the_nearer_one_is_told() -> None:
+    starts = [datetime(2012, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(30)]
+    ends = [start + timedelta(days=5) for start in starts]
+    assert apart([10, 11, 6, 5, 15, 14, 24, 20, 29, 0], starts, ends) == [10, 5, 15, 24, 29]
 
 
 def test_an_outcome_that_came_late_counts_from_when_it_was_known(

@@ -123,7 +123,7 @@ MUTANTS = (
         "serving/explain/similar.py",
         "if all(ends[place] <= starts[other] or ends[other] <= starts[place] for other in chosen):",
         "if place not in chosen:",
-        (f"{SIMILAR}::test_no_horizon_overlaps_with_another_or_with_the_forecast",),
+        (f"{SIMILAR}::test_of_two_windows_whose_horizons_overlap_the_nearer_one_is_told",),
     ),
     Mutant(
         "similar-windows-change-places",
