@@ -218,8 +218,9 @@ def test_open_pages_are_counted_until_they_leave(predictor, settings, reader):
 def test_a_silent_stream_has_heartbeats(predictor, settings, reader, monkeypatch):
     monkeypatch.setattr(event_stream, "HEARTBEAT_LOOKS", 1)
     with endpoint(predictor), dashboard(settings), following(reader(), "symbols=KO") as events:
-        assert next(events) == LIVE
-        assert next(events) == ("comment", "", "heartbeat")
+        awaited = {LIVE, ("comment", "", "heartbeat")}  # in any order: the endpoint may take longer than a look
+        while awaited:
+            awaited.discard(tuple(next(events)))
 
 
 @pytest.mark.parametrize("symbols", ["", ",", ",".join(map(str, range(501)))], ids=["none", "empty", "too many"])
