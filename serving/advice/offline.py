@@ -14,8 +14,9 @@ from serving.advice.advising import advise
 from serving.advice.answering import AdviceReasons, Occasion, answer_of
 from serving.advice.asked import AdviceQuestion, AdvisedForecast, BookContext
 from serving.advice.gate import SwitchGate
-from serving.advice.gathering import range_of, record_of
+from serving.advice.gathering import range_of, records_of
 from serving.advice.limits import limits_of, paper_costs
+from serving.advice.reliability import CallRecord, bucket_of
 from serving.forecasts import ANSWERED, confidence
 from serving.history import KnownTables
 
@@ -70,7 +71,8 @@ def advice_for(
     NotReadyError
         If no symbol has a forecast.
     """
-    tables, bars = KnownTables(lake), horizon or lake.market.horizon_bars[0]
+    tables, bars = KnownTables(lake).for_one_answer(), horizon or lake.market.horizon_bars[0]
+    records = records_of(tables, bars, at)
     answers, without = list[api.RecommendAnswer](), list[Unadvised]()
     for symbol in symbols:
         row = _newest(tables, symbol, bars, at)
@@ -78,7 +80,7 @@ def advice_for(
             ahead = lake.market.horizon_of(bars)
             without.append(Unadvised(symbol, f"no answered forecast over {ahead} was known at {at:%Y-%m-%d %H:%M} UTC"))
             continue
-        question = _question(tables, row, context, at, home)
+        question = _question(tables, row, context, at, home, records)
         because = AdviceReasons(no_contributions_because=NO_ENGINE, no_flip_because=NO_ENGINE)
         answers.append(answer_of(question, advise(question), because, Occasion(lake.market, at, context)))
     if not answers:
@@ -97,16 +99,21 @@ def _newest(tables: KnownTables, symbol: str, horizon: int, at: datetime) -> dic
 
 
 def _question(
-    tables: KnownTables, row: dict[str, Any], context: api.PortfolioContext, at: datetime, home: "Path"
+    tables: KnownTables,
+    row: dict[str, Any],
+    context: api.PortfolioContext,
+    at: datetime,
+    home: "Path",
+    records: tuple[CallRecord, ...],
 ) -> AdviceQuestion:
-    market, horizon = tables.market, row["horizon_sessions"]
+    market = tables.market
     trust = _trust(tables, row)
     sure = confidence(row["p10"], row["p50"], row["p90"], trust=1.0 if trust is None else trust)
     forecast = AdvisedForecast(
         forecast_id=row["forecast_id"],
         symbol=row["symbol"],
         as_of=row["event_time"],
-        horizon_bars=horizon,
+        horizon_bars=row["horizon_sessions"],
         p10=row["p10"],
         p50=row["p50"],
         p90=row["p90"],
@@ -119,7 +126,7 @@ def _question(
         bars_per_year=calendars.bars_per_year(market.grid),
     )
     book = BookContext(context.current_position, context.equity, context.risk_tolerance)
-    record, gate = record_of(tables, horizon, at, sure), SwitchGate(home).read(row["symbol"])
+    record, gate = records[bucket_of(sure)], SwitchGate(home).read(row["symbol"])
     return AdviceQuestion(forecast, book, record, paper_costs(), limits_of(context.risk_tolerance), gate)
 
 

@@ -64,11 +64,15 @@ def record_of(row: Mapping[str, Any]) -> BacktestRecord:
 
 def list_backtests(lake: LakeReader, as_of: datetime) -> list[BacktestRecord]:
     """Return every back-test that was known at an instant, the newest first; none where none was run."""
+    return [record_of(row) for row in _newest_first(lake, as_of).iter_rows(named=True)]
+
+
+def _newest_first(lake: LakeReader, as_of: datetime, where: pl.Expr | None = None) -> pl.DataFrame:
+    """Rows of back-tests that were known at an instant, their large reports unparsed."""
     if not lake.exists(BACKTESTS):
-        return []
-    rows = lake.read_as_of(BACKTESTS, as_of)
-    rows = rows.sort("known_time", "ran_at", "backtest_id", descending=True)
-    return [record_of(row) for row in rows.iter_rows(named=True)]
+        return BACKTESTS.empty()
+    rows = lake.read_as_of(BACKTESTS, as_of, where=where)
+    return rows.sort("known_time", "ran_at", "backtest_id", descending=True)
 
 
 def latest_backtest(lake: LakeReader, as_of: datetime, strategy: str | None = None) -> BacktestRecord | None:
@@ -79,8 +83,8 @@ def latest_backtest(lake: LakeReader, as_of: datetime, strategy: str | None = No
     strategy
         Only of the strategy of this name, e.g. ``selected``.
     """
-    found = [each for each in list_backtests(lake, as_of) if strategy in (None, each.row["strategy"])]
-    return found[0] if found else None
+    rows = _newest_first(lake, as_of, None if strategy is None else pl.col("strategy") == strategy)
+    return record_of(rows.row(0, named=True)) if rows.height else None
 
 
 def backtest_named(lake: LakeReader, as_of: datetime, backtest_id: str | None) -> BacktestRecord:
@@ -93,13 +97,13 @@ def backtest_named(lake: LakeReader, as_of: datetime, backtest_id: str | None) -
     UnknownNameError
         If none, or several, have such an identifier.
     """
-    every = list_backtests(lake, as_of)
-    if not every:
+    rows = _newest_first(lake, as_of)
+    if rows.is_empty():
         raise NotReadyError("No back-test was run yet. Run one with `quantlake backtest run selected`.")
-    found = every[:1] if backtest_id is None else [each for each in every if each.backtest_id.startswith(backtest_id)]
-    if len(found) != 1:
-        raise UnknownNameError("back-test", str(backtest_id)[:40], [each.backtest_id for each in every])
-    return found[0]
+    found = rows.head(1) if backtest_id is None else rows.filter(pl.col("backtest_id").str.starts_with(backtest_id))
+    if found.height != 1:
+        raise UnknownNameError("back-test", str(backtest_id)[:40], rows["backtest_id"].to_list())
+    return record_of(found.row(0, named=True))
 
 
 def equity_of(lake: LakeReader, as_of: datetime, backtest_id: str) -> pl.DataFrame:

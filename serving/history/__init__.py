@@ -13,7 +13,7 @@ after the instant.
 - `records_by_size`: small, middle and large companies, by the dollar volume known at each close
 - `choice_costs_of`: what the runner-up of a decision for strategies earned above what was chosen
 - `watched_symbols`, `watch_rows`: every symbol of a watch list, and the rows of a part; `watch_list`: both at once
-- `portfolios_of`, `portfolio_of`, `portfolio_returns_of`: what portfolios hold beside 1/N
+- `portfolios_of`, `portfolio_of`: what portfolios hold beside 1/N
 - `regimes_of`, `selections_of`, `drift_of`, `models_of`, `latency_of`: what was decided, found and measured
 """
 
@@ -31,7 +31,7 @@ from serving.history.latency import latency_of
 from serving.history.moments import Span, instant_as_of, read_moment, span_between
 from serving.history.outcomes import NAIVE, outcomes_of
 from serving.history.paging import MOST_ROWS, USUAL_ROWS, RowsPage
-from serving.history.portfolios import portfolio_of, portfolio_returns_of, portfolios_of
+from serving.history.portfolios import portfolio_of, portfolios_of
 from serving.history.records import band_record, overlap_of, wilson
 from serving.history.replayed_bands import record_in_replay, replayed_record
 from serving.history.watch_list import watch_list, watch_rows, watched_symbols
@@ -60,7 +60,6 @@ __all__ = [
     "outcomes_of",
     "overlap_of",
     "portfolio_of",
-    "portfolio_returns_of",
     "portfolios_of",
     "read_moment",
     "record_in_replay",

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import polars as pl
 
-from lake.tables import FORECASTS, LABELS, OUTCOMES, RECOMMENDATIONS
+from lake.tables import FORECAST_DECISIONS, FORECASTS, LABELS, OUTCOMES, RECOMMENDATIONS
 from serving.forecasts import REPLAY, confidence
 from serving.history.known import KnownTables, was_known
 from serving.history.records import LEAST_OUTCOMES
@@ -56,14 +56,20 @@ def _advised(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:
     """Recommendations with a direction, the first of each symbol and close: asked a thousand times it is one call."""
     if not tables.reader.exists(RECOMMENDATIONS) or not tables.reader.exists(OUTCOMES):
         return pl.DataFrame(schema=CALLS)
-    said = tables.reader.scan(RECOMMENDATIONS).filter(
-        was_known(at), pl.col("horizon_sessions") == horizon, pl.col("direction") != "flat"
-    )
-    came = tables.reader.scan(OUTCOMES).filter(was_known(at)).select("forecast_id", "realised_return")
-    joined = said.sort("made_at").unique(["symbol", "event_time"], keep="first").join(came, on="forecast_id")
+    name, made_of = ("advised calls", horizon), (RECOMMENDATIONS, OUTCOMES, FORECAST_DECISIONS)
+    advised = tables.kept(name, made_of, lambda: _directed(tables, horizon)).lazy().filter(was_known(at))
+    first = advised.sort("made_at").unique(["symbol", "event_time"], keep="first")
+    return first.filter(pl.col("matured") <= at).select(CALLS.names()).sort("event_time", "stated").collect()
+
+
+def _directed(tables: KnownTables, horizon: int) -> pl.DataFrame:
+    """Recommendations with a direction, whenever they were known, and when their outcome was (``matured``)."""
+    is_asked = (pl.col("horizon_sessions") == horizon) & (pl.col("direction") != "flat")
+    came = tables.reader.scan(OUTCOMES).select("forecast_id", "realised_return", pl.col("known_time").alias("matured"))
+    joined = tables.reader.scan(RECOMMENDATIONS).filter(is_asked).join(came, on="forecast_id", how="left")
     is_hit = pl.col("realised_return").sign() == pl.when(pl.col("direction") == "up").then(1.0).otherwise(-1.0)
-    shown = joined.select("event_time", pl.col("confidence").alias("stated"), is_hit.alias("is_hit"))
-    return shown.sort("event_time", "stated").collect()
+    stated, times = pl.col("confidence").alias("stated"), ("known_time", "made_at", "matured")
+    return joined.select("symbol", "event_time", stated, is_hit.alias("is_hit"), *times).collect()
 
 
 def _replayed(tables: KnownTables, horizon: int, at: datetime) -> pl.DataFrame:

@@ -57,18 +57,6 @@ def portfolio_of(tables: KnownTables, name: str, at: datetime) -> api.PortfolioA
     )
 
 
-def portfolio_returns_of(tables: KnownTables, name: str, at: datetime) -> pl.DataFrame:
-    """Return what a portfolio and 1/N earned from close to close, net of cost, by what was known at an instant.
-
-    Returns
-    -------
-    pl.DataFrame
-        ``event_time``, ``net_return``, ``equal_net_return``, the oldest first.
-    """
-    known = tables.known(PORTFOLIO_WEIGHTS, at).filter(pl.col("portfolio") == name)
-    return known.select("event_time", "net_return", "equal_net_return").sort("event_time")
-
-
 def _summary(rows: pl.DataFrame) -> api.PortfolioSummary:
     """Summary of the rows of one portfolio, the oldest first."""
     newest = rows.row(-1, named=True)

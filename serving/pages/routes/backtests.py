@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def show_all(request: "Request") -> "Response":
     """Show every back-test that was known, the newest first."""
     visit = Visit.of(request)
-    found = backtest.list_backtests(visit.dashboard.tables.reader, visit.as_of.instant)
+    found = backtest.list_backtests(visit.tables.reader, visit.as_of.instant)
     return visit.page("backtests.html", "Back-tests", lines=backtest_lines(found))
 
 
 def show(request: "Request") -> "Response":
     """Show one back-test that was known."""
     visit = Visit.of(request)
-    lake, at = visit.dashboard.tables.reader, visit.as_of.instant
+    lake, at = visit.tables.reader, visit.as_of.instant
     found = backtest.backtest_named(lake, at, request.path_params["backtest_id"])
     equity = backtest.equity_of(lake, at, found.backtest_id)
     fills = backtest.fills_of(lake, at, found.backtest_id)

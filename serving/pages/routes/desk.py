@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def show(request: "Request") -> "Response":
     """Show every account that was known."""
     visit = Visit.of(request)
-    found = desk.desk_records(visit.dashboard.tables.reader, visit.as_of.instant)
+    found = desk.desk_records(visit.tables.reader, visit.as_of.instant)
     at, grid = visit.as_of.instant, visit.dashboard.market.grid
     shown = [desk_view(each, count_closes(each.equity[-1]["event_time"], at, grid)) for each in found]
     return visit.page("desk.html", "Desk", accounts=shown, advice_disclaimer=ADVICE_DISCLAIMER)
@@ -26,7 +26,7 @@ def show_decision(request: "Request") -> "Response":
     """Show one decision that was known."""
     visit = Visit.of(request)
     wanted = request.path_params["decision_id"]
-    found = desk.decision_record(visit.dashboard.tables.reader, visit.as_of.instant, wanted)
+    found = desk.decision_record(visit.tables.reader, visit.as_of.instant, wanted)
     return visit.page(
         "decision.html", f"Decision {wanted}", shown=decision_view(found), advice_disclaimer=ADVICE_DISCLAIMER
     )

@@ -11,8 +11,8 @@ MUTANTS = (
         "advice-counts-later-outcomes",
         "Past calls are judged by outcomes that were known at the time of the question.",
         "serving/history/calls.py",
-        "tables.reader.scan(OUTCOMES).filter(was_known(at))",
-        "tables.reader.scan(OUTCOMES)",
+        'first.filter(pl.col("matured") <= at)',
+        'first.filter(pl.col("matured").is_not_null())',
         (f"{RECORD}::test_an_outcome_that_became_known_later_is_not_counted",),
     ),
     Mutant(

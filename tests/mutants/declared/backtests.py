@@ -110,8 +110,8 @@ MUTANTS = (
         "backtest-shown-before-it-was-run",
         "A back-test that was run after the instant that is looked back to is not shown.",
         "serving/backtest/reading.py",
-        "rows = lake.read_as_of(BACKTESTS, as_of)",
-        "rows = lake.read(BACKTESTS)",
+        "rows = lake.read_as_of(BACKTESTS, as_of, where=where)",
+        "rows = lake.read(BACKTESTS, where=where)",
         (
             f"{PAGES}test_before_it_was_run_there_is_none",
             f"{WHOLE}test_back_tests_are_found_by_their_first_digits_and_as_of_an_instant",
