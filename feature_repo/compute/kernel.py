@@ -4,12 +4,8 @@ A kernel is compiled when it is first called, by one process at a time, and kept
 call imports numba, so that declaring a feature stays cheap.
 """
 
-import hashlib
 import inspect
 import math
-import os
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property, update_wrapper
 from pathlib import Path
@@ -18,17 +14,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock
 
+from lake.compiled import SOURCE, compile_copy, kernel_folder, marker_of
 from lake.disk import digest_of_sources
 from lake.errors import ConfigError
-from lake.settings import settings
 
 Bars = npt.NDArray[np.float64]
 """One value per bar of one symbol, in order of time; NaN is not known."""
 Index = npt.NDArray[np.int64]
 SOURCES = Path(__file__).parent
-_ONE_THREAD = threading.RLock()
 
 
 class Kernel:
@@ -88,7 +82,7 @@ class Kernel:
     @property
     def is_on_disk(self) -> bool:
         """Whether some process has compiled it already."""
-        return _marker(self.python).exists()
+        return marker_of(self.python, compiled_to()).exists()
 
     @cached_property
     def compiled(self) -> Any:
@@ -103,55 +97,26 @@ def kernel(python: Callable[..., Bars]) -> Kernel:
 
 @cache
 def digest() -> str:
-    """Hash of the source of every kernel: another digest, other values."""
-    return digest_of_sources(SOURCES.rglob("*.py"))
+    """Hash of the source of every kernel, and of how kernels are compiled: another digest, other values."""
+    return digest_of_sources([*SOURCES.rglob("*.py"), SOURCE])
 
 
 @cache
 def compiled_to() -> Path:
-    """Folder of what the sources as they are now compile to: beside them, or in the home where they are read-only.
-
-    numba notices a change in a function's own file only; a folder per state of all sources notices every one.
-    """
-    beside, name = SOURCES / "__pycache__", f"kernels-{digest()}"
-    try:
-        beside.mkdir(exist_ok=True)
-        is_writable = os.access(beside, os.W_OK)
-    except OSError:
-        is_writable = False
-    return (beside if is_writable else settings().home / "kernels") / name
+    """Folder of what the sources as they are now compile to: beside them, or in the home where they are read-only."""
+    return kernel_folder(SOURCES, digest())
 
 
 def _compile(python: Callable[..., Any], arguments: Sequence[Any]) -> Any:
-    """Compile a copy of a function, whose kernels are replaced by what they compile to, for the types given.
+    """Compile a copy of a function, whose kernels are replaced by what they compile to, for the types given."""
+    return compile_copy(python, arguments, lambda: _compiled_calls(python), compiled_to())
 
-    One thread and one process at a time: numba's index of compiled functions may lose an entry or confuse two where
-    processes write to it together, and who waits finds the work done.
-    """
-    import numba
 
+def _compiled_calls(python: Callable[..., Any]) -> dict[str, Any]:
+    """Kernels that a function names, as what they compile to."""
     assert isinstance(python, FunctionType)
-    with _ONE_THREAD:
-        known = python.__globals__
-        called = {
-            name: known[name].compiled for name in python.__code__.co_names if isinstance(known.get(name), Kernel)
-        }
-        copy = FunctionType(python.__code__, {**known, **called}, python.__name__, python.__defaults__)
-        copy.__module__, copy.__qualname__ = python.__module__, python.__qualname__
-        numba.config.CACHE_DIR = str(compiled_to())
-        marker = _marker(python)
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(marker.with_suffix(".lock")):
-            compiled = numba.njit(tuple(arguments), cache=True, nogil=True, error_model="numpy")(copy)
-            marker.touch()
-        return compiled
-
-
-def _marker(python: Callable[..., Any]) -> Path:
-    """File that exists once a function is compiled."""
-    name = f"{python.__module__}.{python.__qualname__}"
-    short = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return compiled_to() / f"{python.__name__}-{short}.{sys.implementation.cache_tag}.compiled"
+    known = python.__globals__
+    return {name: known[name].compiled for name in python.__code__.co_names if isinstance(known.get(name), Kernel)}
 
 
 def _signature(arrays: int, numbers: Sequence[type]) -> list[Any]:

@@ -52,8 +52,8 @@ kernels.compiled_to = lambda: Path({str(tmp_path)!r})
 
 
 def test_where_the_sources_are_read_only_the_home_keeps_what_is_compiled(tmp_path, monkeypatch, settings) -> None:
-    monkeypatch.setattr(kernels.os, "access", lambda *_: False)
-    monkeypatch.setattr(kernels, "settings", lambda: settings)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("lake.compiled.settings", lambda: settings)
     assert kernels.compiled_to.__wrapped__() == settings.home / "kernels" / f"kernels-{kernels.digest()}"
 
 
