@@ -104,6 +104,18 @@ def test_notes_are_written_once(noted) -> None:
     assert {f"Feature {name}" for name in MODEL_FEATURES} <= titles
 
 
+def test_a_note_worded_otherwise_within_one_instant_is_written_with_the_next(noted, monkeypatch, tmp_path) -> None:
+    lake = Lake(shutil.copytree(noted[0].root, tmp_path / "tables"))
+    monkeypatch.setattr("serving.explain.narrative.notes.LARGE_MOVE", 2.5)
+    stored = lake.read(DOCUMENTS)
+    assert update_notes(lake, FixedClock(DEMO_START)).skipped
+    assert lake.read(DOCUMENTS).equals(stored)
+    later = DEMO_START + timedelta(days=1)
+    assert update_notes(lake, FixedClock(later)).added > 0
+    history = lake.read_as_of(DOCUMENTS, later, where=pl.col("section") == "history")
+    assert all("more than 2.5 of its daily volatilities" in text for text in history["text"])
+
+
 def test_notes_of_features_are_sentences_whatever_their_meaning_begins_with(noted) -> None:
     lake, _ = noted
     texts = dict(lake.read(DOCUMENTS).select("title", "text").iter_rows())

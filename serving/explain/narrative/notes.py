@@ -9,11 +9,12 @@ import polars as pl
 
 from feature_repo.catalog import FEATURES_TECHNICAL, MODEL_FEATURES, TECHNICAL
 from lake.calendars import bars_per_year
-from lake.tables import INTERNAL_NOTES, LABELS, VERDICTS
+from lake.tables import DOCUMENTS, INTERNAL_NOTES, LABELS, VERDICTS
 from serving.explain.narrative.documents import Document, store_documents
 from serving.explain.narrative.vectors import store_vectors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from lake.clock import Clock
@@ -30,6 +31,9 @@ LEAST_MOVES = 30
 def update_notes(lake: "Lake", clock: "Clock", embedder: "Embedder | None" = None) -> "Report":
     """Write the notes as they follow from what is known now; a note whose text stays the same is not written again.
 
+    One form of a note is written per instant of the market. Where another version of this software, or a model that was
+    trained once more, words a note otherwise within the same instant, the stored form stands until the next one.
+
     Parameters
     ----------
     embedder
@@ -42,13 +46,20 @@ def update_notes(lake: "Lake", clock: "Clock", embedder: "Embedder | None" = Non
     """
     now = clock.now()
     notes = [*_feature_notes(now), *_model_notes(lake, now), *_history_notes(lake, now)]
-    report = store_documents(lake, notes)
+    report = store_documents(lake, _not_written_at(lake, notes, now))
     if embedder is None:
         return report
     vectors = store_vectors(lake, embedder)
     return replace(report, skipped=report.skipped and vectors.skipped).with_details(
         vectors_added=vectors.added, embedder=embedder.digest
     )
+
+
+def _not_written_at(lake: "Lake", notes: "Iterable[Document]", now: "datetime") -> list[Document]:
+    if not lake.exists(DOCUMENTS):
+        return list(notes)
+    written = set(lake.read(DOCUMENTS, where=pl.col("known_time") == now)["doc_id"])
+    return [note for note in notes if note.doc_id not in written]
 
 
 def _note(section: str, name: str, title: str, text: str, now: "datetime", symbol: str | None = None) -> Document:
