@@ -71,8 +71,10 @@ class LakeConnection:
             try:
                 return found(query, *arguments, **options)
             except duckdb.CatalogException as error:
-                if (missing := NOT_THERE.search(str(error))) and missing[1].lower() in DECLARED:
-                    raise snapshots.not_found(self._folder / missing[1].lower()) from error
+                missing = NOT_THERE.search(str(error))
+                name = missing[1].lower() if missing else ""
+                if name in DECLARED and not (self._folder / name).exists():
+                    raise snapshots.not_found(self._folder / name) from error
                 raise
 
         return checked
@@ -115,7 +117,13 @@ class LakeConnection:
         return sorted(words & known)
 
 
-def connect(at: date | str | None = None, lake: Lake | None = None, *, history: bool = False) -> LakeConnection:
+def connect(
+    at: date | str | None = None,
+    lake: Lake | None = None,
+    *,
+    history: bool = False,
+    tables: Collection[str] | None = None,
+) -> LakeConnection:
     """Return a connection with one view per table: the row of each key that is known to be right.
 
     The views read the Parquet files of the newest version at the time of the call; connect again to see later
@@ -136,6 +144,8 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
         Lake to read, by default the one the environment names.
     history
         Every stored row in the views without a schema too.
+    tables
+        Names of the tables that get a view, which opens sooner where a query is known; by default every one.
 
     Raises
     ------
@@ -171,12 +181,13 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
     import duckdb
 
     lake, instant = lake or Lake.open(), None if at is None else instant_of(at)
+    wanted = None if tables is None else {*tables, FORECAST_DECISIONS.name}
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     connection.execute("SET TimeZone = 'UTC'")
-    tables, damaged = _tables(lake)
-    withdrawn_ids = _withdrawn(lake, tables, damaged)
+    found, damaged = _tables(lake, wanted)
+    withdrawn_ids = _withdrawn(lake, found, damaged)
     stored = dict[str, str]()
-    for table in tables.values():
+    for table in found.values():
         try:
             stored[table.name] = _stored(connection, table, instant)
             select = stored[table.name]
@@ -186,17 +197,19 @@ def connect(at: date | str | None = None, lake: Lake | None = None, *, history: 
                 f"Table '{table.name}' is damaged: {str(error).splitlines()[0]}. `quantlake lake doctor "
                 f"{table.name}` names the file, `quantlake lake repair {table.name}` goes back to the last good rows."
             )
-    whole = [table for table in tables.values() if table.name not in damaged]
+    whole = [table for table in found.values() if table.name not in damaged]
     _describe(connection, whole)
     _HELD.append(connection)
     later = {HISTORY: lambda: _history(whole, stored), COMMENTS: lambda: _comments(connection)}
-    return LakeConnection(connection, tables, damaged, later, lake.root.absolute())
+    return LakeConnection(connection, found, damaged, later, lake.root.absolute())
 
 
-def _tables(lake: Lake) -> tuple[dict[str, StoredTable], dict[str, str]]:
-    """The tables of a lake by name, and what is wrong with those that are damaged."""
+def _tables(lake: Lake, wanted: Collection[str] | None) -> tuple[dict[str, StoredTable], dict[str, str]]:
+    """The wanted tables of a lake by name, by default all, and what is wrong with those that are damaged."""
     tables, damaged = dict[str, StoredTable](), dict[str, str]()
     for folder in lake.folders():
+        if wanted is not None and folder.name not in wanted:
+            continue
         try:
             table = _described(folder)
         except (DamagedTableError, NotReadyError) as error:

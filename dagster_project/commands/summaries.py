@@ -10,7 +10,7 @@ from rich.text import Text
 from dagster_project.commands.shell import DataTable, ShownColumn, day_of, fixed, is_for_program, minute_of, percent
 from dagster_project.plurals import counted
 from lake.horizons import DAY, Horizon
-from lake.sql import connect
+from lake.sql import WORD, connect
 from lake.store import Lake
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def show_values(settings: "Settings", *, as_json: bool, as_csv: bool) -> bool:
 def rows(settings: "Settings", query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Rows of a query over the tables as known at the market's now."""
     now = settings.clock.now()
-    with connect(now, Lake.open(settings)) as connection:
+    with connect(now, Lake.open(settings), tables=WORD.findall(query)) as connection:
         found: list[tuple[Any, ...]] = connection.execute(query, list(parameters)).fetchall()
     return found
 

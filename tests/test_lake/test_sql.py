@@ -136,6 +136,7 @@ def test_a_withdrawn_forecast_is_in_the_history_only(lake: Lake) -> None:
     row = pl.DataFrame([decision | {"reason": "wrong market", "who": "a test"}], schema=FORECAST_DECISIONS.schema)
     lake.merge(FORECAST_DECISIONS, row)
     assert connect(lake=lake).sql(query).fetchall() == [("kept",)]
+    assert connect(lake=lake, tables=["outcomes"]).sql(query).fetchall() == [("kept",)]
     assert connect(lake=lake).sql("select count(*) from history.outcomes").fetchone() == (2,)
 
 
@@ -195,6 +196,16 @@ def test_a_table_without_rows_is_an_empty_view_and_one_never_written_is_none(lak
             connect(lake=lake).sql(query)
     with pytest.raises(duckdb.CatalogException, match="barz does not exist"):
         connect(lake=lake).sql("select * from barz")
+
+
+def test_of_the_tables_asked_for_each_is_a_view_and_no_other_is_read(lake: Lake) -> None:
+    lake.merge(BARS, GOOD)
+    lake.merge(QUARANTINE, QUARANTINE.empty())
+    connection = connect(lake=lake, tables=["bars", "cte"])
+    assert connection.sql("select count(*) from bars").fetchone() == (GOOD.height,)
+    assert connection.sql("select count(distinct table_name) from about.columns").fetchone() == (1,)
+    with pytest.raises(duckdb.CatalogException, match="quarantine does not exist"):
+        connection.sql("from quarantine")
 
 
 def test_a_folder_with_a_quote_in_its_name_is_read(tmp_path: Path) -> None:
