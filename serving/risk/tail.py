@@ -101,24 +101,27 @@ def tail_of(profits: Reals, level: float) -> TailRisk:
     Examples
     --------
     >>> tail_of(np.arange(-100.0, 0.0), 0.95)
-    TailRisk(level=0.95, value_at_risk=95.0, expected_shortfall=98.0)
+    TailRisk(level=0.95, value_at_risk=96.0, expected_shortfall=98.0)
     """
-    beyond = beyond_of(profits.size, level)
-    worst = np.partition(profits, beyond)[: beyond + 1]
-    value_at_risk = -float(worst.max())
-    shortfall = -float(np.sort(worst)[:beyond].mean()) if beyond else value_at_risk
+    count = tail_count(profits.size, level)
+    worst = np.partition(profits, count - 1)[:count]
+    value_at_risk, shortfall = -float(worst.max()), -float(worst.mean())
     return TailRisk(level, max(value_at_risk, 0.0), max(shortfall, value_at_risk, 0.0))
 
 
-def beyond_of(scenarios: int, level: float) -> int:
-    """Return how many of so many scenarios lie beyond a level.
+def tail_count(scenarios: int, level: float) -> int:
+    """Return how many of so many scenarios are the tail beyond a level; the mildest of them is the value at risk.
+
+    The next surprise is as likely to fall into each of the ``scenarios + 1`` gaps between those before, where they are
+    alike. So it is below the k-th worst with the chance ``k / (scenarios + 1)``, and the largest k is taken that keeps
+    this at ``1 - level``; the worst alone where there are too few.
 
     Examples
     --------
-    >>> beyond_of(500, 0.99), beyond_of(500, 0.95)
-    (5, 25)
+    >>> tail_count(500, 0.99), tail_count(500, 0.95), tail_count(50, 0.99)
+    (5, 25, 1)
     """
-    return int(np.floor(scenarios * (1 - level) + 1e-9))
+    return max(int(np.floor((scenarios + 1) * (1 - level) + 1e-9)), 1)
 
 
 def filtered_scenarios(returns: Reals, volatility: Reals) -> Reals:
@@ -168,13 +171,13 @@ def tail_forecasts(
         )
     windows = np.lib.stride_tricks.sliding_window_view(surprises[first:-1], window)  # [session, window]
     own = slice(first + window, returns.size)
-    beyond = beyond_of(window, level)
-    worst = np.sort(np.partition(windows, beyond, axis=1)[:, : beyond + 1], axis=1)
+    count = tail_count(window, level)
+    worst = np.partition(windows, count - 1, axis=1)[:, :count]
     scale = expected[:-1][own]
     return TailForecasts(
         returns=returns[own],
-        value_at_risk=-worst[:, beyond] * scale,
-        expected_shortfall=-worst[:, : max(beyond, 1)].mean(axis=1) * scale,
+        value_at_risk=-worst.max(axis=1) * scale,
+        expected_shortfall=-worst.mean(axis=1) * scale,
         volatility=scale,
         surprises=windows,
     )

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from serving.risk.tail import TailForecasts
 
 Flags = npt.NDArray[np.bool_]
+ROUNDING = 1e-12
 DRAWS = 2_000
 """Simulated histories that an expected shortfall is compared with."""
 
@@ -32,8 +33,8 @@ class CoverageTest(NamedTuple):
 
 
 def exceeded(found: TailForecasts) -> Flags:
-    """Return whether the loss of each session was beyond its value at risk ``[session]``."""
-    return np.asarray(found.returns < -found.value_at_risk)
+    """Return whether the loss of each session reached its value at risk ``[session]``."""
+    return np.asarray(found.returns <= -found.value_at_risk)
 
 
 def kupiec(hits: Flags, level: float) -> CoverageTest:
@@ -95,7 +96,7 @@ def acerbi_szekely(found: TailForecasts, level: float, *, seed: int = 0, draws: 
     """
     generator = np.random.default_rng(seed)
     sessions, width = found.surprises.shape
-    limits = -found.value_at_risk / found.volatility
+    limits = -found.value_at_risk / found.volatility * (1 - ROUNDING)  # the surprise that is the limit reaches it
     shortfalls = found.expected_shortfall / found.volatility
     expected = sessions * (1 - level)
 

@@ -95,7 +95,7 @@ def test_without_the_filter_exceedances_cluster():
     scale = np.where(np.arange(1_540) // 50 % 2, 0.02, 0.005)  # half of the time four times as volatile
     returns = np.random.default_rng(5).normal(size=1_540) * scale
     plain = tail_forecasts(returns, 0.95, volatility=np.full(returns.size + 1, 0.01))
-    assert christoffersen(exceeded(plain), 0.95).p_value < 1e-3
+    assert christoffersen(exceeded(plain), 0.95).p_value < 0.005
     known = tail_forecasts(returns, 0.95, volatility=np.append(scale, scale[-1]))
     assert christoffersen(exceeded(known), 0.95).p_value > P_VALUE
 
@@ -107,7 +107,14 @@ def test_the_figures_hold_in_simulated_worlds():
 
 @pytest.mark.slow
 def test_the_figures_hold_in_nearly_every_simulated_world():
-    # Where the figures are right a test that asks for p > .05 finds nothing in 95 % of worlds, give or take 1.1 points.
     found = passed(range(1_000, 1_400), 1_540, draws=500)
-    assert min(found.values()) >= 0.90, found
-    assert np.mean(list(found.values())) >= 0.93, found
+    assert min(found.values()) >= 0.95, found
+
+
+def test_losses_reach_the_value_at_risk_as_often_as_it_says():
+    """Of surprises that are alike, whatever their law: the sixth worst of 500 would be reached in 1.2 %, not in 1 %."""
+    returns = np.random.default_rng(5).standard_t(4, 100_501) / 100
+    calm = np.full(returns.size + 1, 0.01)
+    for level in LEVELS:
+        reached = exceeded(tail_forecasts(returns, level, volatility=calm)).mean()
+        assert reached == pytest.approx(1 - level, rel=0.05)
