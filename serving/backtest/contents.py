@@ -110,6 +110,7 @@ def _remarks(test: Backtest, paths: Mapping[str, AccountPath]) -> list[str]:
     file, panel = test.file, test.panel
     adjusted, every = panel.basis.count(ADJUSTED), len(panel.symbols)
     remarks = [
+        _matched(test, paths),
         f"What was decided at a close is traded at the {file.rebalancing.trade_at} of the next session, never before.",
     ]
     if adjusted:
@@ -135,3 +136,15 @@ def _remarks(test: Backtest, paths: Mapping[str, AccountPath]) -> list[str]:
     if file.pool == SELECTED:
         remarks.append("Weights of the selection count from the close at which each decision was known.")
     return remarks
+
+
+def _matched(test: Backtest, paths: Mapping[str, AccountPath]) -> str:
+    """Say what 1/N earned with as little, or as much, of its equity invested as the strategy had."""
+    wanted = targets.matched_targets(test.targets[STRATEGY])
+    exposure, sharpe = figures_of(paths[STRATEGY], paths[NAIVE], test.places).exposure, test.sharpe(STRATEGY, wanted)
+    earned = np.prod(1 + test.net_returns(wanted)) - 1
+    ratio = "" if sharpe is None else f", Sharpe {sharpe:.2f}"
+    return (
+        f"1/N with the strategy's share of equity invested at each close, {100 * exposure:.0f} % on average, earned "
+        f"{100 * earned:+.2f} % net{ratio}."
+    )

@@ -99,17 +99,15 @@ class Backtest:
         name, wanted, capital
             As for `run`.
         """
-        net, cash = (
-            net_returns_of(
-                self.market,
-                targets,
-                self.file.costs,
-                capital or self.file.capital,
-                self.file.rebalancing.trade_at,
-            )
-            for targets in (self.targets[name] if wanted is None else wanted, self.targets[NAIVE])
+        net = self.net_returns(self.targets[name] if wanted is None else wanted, capital)
+        return sharpe_of(net - self.net_returns(self.targets[NAIVE], capital), self.grid)
+
+    def net_returns(self, wanted: FloatArray, capital: float | None = None) -> FloatArray:
+        """Net return of each scored session under some targets, from the compiled twin of the engine."""
+        net = net_returns_of(
+            self.market, wanted, self.file.costs, capital or self.file.capital, self.file.rebalancing.trade_at
         )
-        return sharpe_of((net - cash)[np.array(self.places, dtype=np.int64) - 1], self.grid)
+        return net[np.array(self.places, dtype=np.int64) - 1]
 
 
 def prepare(lake: Lake, models: Path, clock: Clock, file: StrategyFile) -> Backtest:

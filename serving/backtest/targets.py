@@ -268,6 +268,24 @@ def equal_weight_targets(file: StrategyFile, panel: BarPanel) -> FloatArray:
     return _on_schedule(np.where(panel.has_bar, 1.0 / np.maximum(counts, 1), np.nan), file)
 
 
+def matched_targets(wanted: FloatArray) -> FloatArray:
+    """Return the targets of 1/N at the gross exposure of others: it holds them long, in equal parts, at each close.
+
+    Parameters
+    ----------
+    wanted
+        Targets of the strategy ``[session, symbol]``; NaN for no change, and so in the result.
+
+    Examples
+    --------
+    >>> matched_targets(np.array([[0.3, -0.1], [np.nan, 0.2]])).tolist()
+    [[0.2, 0.2], [nan, 0.2]]
+    """
+    asked = ~np.isnan(wanted)
+    gross = np.nansum(np.abs(wanted), axis=1, keepdims=True)
+    return np.where(asked, gross / np.maximum(asked.sum(axis=1, keepdims=True), 1), np.nan)
+
+
 def naive_targets(panel: BarPanel) -> FloatArray:
     """Return the targets of a forecast of zero: none, all is cash."""
     return np.zeros(panel.close.shape)

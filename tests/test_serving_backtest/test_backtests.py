@@ -33,6 +33,7 @@ from serving.backtest import (
     run_backtest,
 )
 from serving.backtest.prepared import prepare
+from serving.backtest.targets import matched_targets
 from support.backtests import NO_COSTS, SYMBOLS, made_market, small_file
 
 CLOCK = FixedClock(DEMO_START)
@@ -62,6 +63,24 @@ def test_every_row_and_report_has_one_over_n_and_naive_beside_it(ran: Lake) -> N
     for column in BACKTESTS.columns:
         if column.name.startswith(("equal_weight", "naive")) and not column.name.endswith("sharpe"):
             assert not column.nullable, f"{column.name} may be left out"
+
+
+def test_one_over_n_at_the_exposure_of_itself_is_one_over_n(home: Settings, ran: Lake) -> None:
+    """And at a tenth of it, without costs that grow with size, it earns about a tenth."""
+    equal = prepare(ran, home.models, CLOCK, small_file(pool=None, equal_weight=True, costs=NO_COSTS))
+    wanted = equal.targets["equal_weight"]
+    np.testing.assert_allclose(matched_targets(wanted), wanted)
+    np.testing.assert_allclose(matched_targets(-0.1 * wanted), 0.1 * wanted)
+    whole, tenth = equal.net_returns(wanted), equal.net_returns(matched_targets(0.1 * wanted))
+    assert tenth.sum() == pytest.approx(0.1 * whole.sum(), rel=0.05)
+
+
+def test_the_first_remark_has_one_over_n_at_the_exposure_of_the_strategy(home: Settings, ran: Lake) -> None:
+    report = json.loads(ran.read(BACKTESTS)["report"][0])
+    test = prepare(ran, home.models, CLOCK, small_file())
+    earned = 100 * (np.prod(1 + test.net_returns(matched_targets(test.targets["strategy"]))) - 1)
+    exposure = 100 * report["accounts"]["strategy"]["exposure"]
+    assert f"{exposure:.0f} % on average, earned {earned:+.2f} % net" in report["remarks"][0]
 
 
 @pytest.mark.parametrize("name", BACKTEST_ACCOUNTS)
