@@ -254,8 +254,8 @@ def strategy_targets(file: StrategyFile, inputs: TargetInputs, panel: BarPanel, 
         return equal_weight_targets(file, panel)
     held = np.zeros(panel.close.shape)
     quoted, closes = _quoted(panel), pl.Series(panel.sessions, dtype=FORECASTS.schema["event_time"])
+    own = inputs.forecasts.filter(pl.col("symbol").is_in(list(panel.symbols)))
     for strategy in inputs.pool:
-        own = inputs.forecasts.filter(pl.col("symbol").is_in(list(panel.symbols)))
         taken = positions(strategy, own, quoted, delisted_after).filter(pl.col("event_time").is_in(closes.implode()))
         position = matrices(taken, ("position",), closes, panel.symbols)["position"]
         held += np.nan_to_num(position) * _weights(inputs, strategy, panel)

@@ -140,28 +140,27 @@ def positions(
     ConflictError
         If the model has two forecasts for one symbol and session.
     """
-    of_model = forecasts.filter(pl.col("model_name") == strategy.model, pl.col("horizon_sessions") == FORECAST_HORIZON)
     key = ["symbol", "event_time"]
-    if of_model.select(key).is_duplicated().any():
-        example = of_model.filter(of_model.select(key).is_duplicated()).select(key).row(0, named=True)
+    is_own = (pl.col("model_name") == strategy.model) & (pl.col("horizon_sessions") == FORECAST_HORIZON)
+    of_model = forecasts.lazy().filter(is_own).select(*key, _target(strategy.sizing).alias("target")).collect()
+    is_double = of_model.select(pl.struct(key).is_duplicated()).to_series()
+    if is_double.any():
+        example = of_model.filter(is_double).select(key).row(0, named=True)
         raise ConflictError(
             f"Model '{strategy.model}' has several forecasts for {example}. Pass the replayed ones only."
         )
-    targets = of_model.select(*key, (_target(strategy.sizing) / pl.len().over("event_time")).alias("target"))
-    grid = of_model.select("symbol").unique().join(of_model.select("event_time").unique(), how="cross")
+    targets = of_model.lazy().with_columns(pl.col("target") / pl.len().over("event_time"))
+    grid = targets.select("symbol").unique().join(targets.select("event_time").unique(), how="cross")
     held = grid.join(targets, on=key, how="left").with_columns(pl.col("target").fill_null(0.0))
-    if quoted is None:
-        quoted = held
-    held = held.join(quoted.select(*key, has_bar=True), on=key, how="left").sort("event_time", "symbol")
-    shape = (held["event_time"].n_unique(), held["symbol"].n_unique())
+    bars = grid if quoted is None else quoted.lazy()
+    held = held.join(bars.select(*key, has_bar=True), on=key, how="left")
+    rows = held.with_columns(pl.col("has_bar").fill_null(value=False)).sort("event_time", "symbol").collect()
+    shape = (rows["event_time"].n_unique(), rows["symbol"].n_unique())
     step = 1.0 if strategy.sizing.rule == "hold" else 1.0 - exp(-log(2.0) / strategy.sizing.half_life_sessions)
     moved = carried(
-        held["target"].to_numpy().reshape(shape),
-        held["has_bar"].fill_null(value=False).to_numpy().reshape(shape),
-        step,
-        delisted_after,
+        rows["target"].to_numpy().reshape(shape), rows["has_bar"].to_numpy().reshape(shape), step, delisted_after
     )
-    return held.select(*key, pl.Series("position", moved.ravel(), dtype=pl.Float64)).sort(key)
+    return rows.select(*key, pl.Series("position", moved.ravel(), dtype=pl.Float64)).sort(key)
 
 
 def net_returns(held: pl.DataFrame, returns: pl.DataFrame, cost_bps: float = COST_BPS) -> pl.DataFrame:
