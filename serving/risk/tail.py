@@ -23,7 +23,7 @@ WARM_UP_SESSIONS = 40
 
 
 class TailRisk(NamedTuple):
-    """Loss that is exceeded in one of 20, or one of 100, sessions, and the mean loss of those.
+    """Loss that is reached in one of 20, or one of 100, sessions, and the mean loss of those.
 
     Parameters
     ----------

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from serving.risk.tail import TailForecasts
 
 Flags = npt.NDArray[np.bool_]
-ROUNDING = 1e-12
 DRAWS = 2_000
 """Simulated histories that an expected shortfall is compared with."""
 
@@ -96,17 +95,15 @@ def acerbi_szekely(found: TailForecasts, level: float, *, seed: int = 0, draws: 
     """
     generator = np.random.default_rng(seed)
     sessions, width = found.surprises.shape
-    limits = -found.value_at_risk / found.volatility * (1 - ROUNDING)  # the surprise that is the limit reaches it
-    shortfalls = found.expected_shortfall / found.volatility
     expected = sessions * (1 - level)
 
-    def statistic(surprises: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        beyond = np.where(surprises < limits, surprises / shortfalls, 0.0)
-        return np.asarray(beyond.sum(axis=-1) / expected + 1)
+    def statistic(returns: npt.NDArray[np.float64]) -> float:
+        beyond = np.where(returns <= -found.value_at_risk, returns / found.expected_shortfall, 0.0)
+        return float(beyond.sum() / expected + 1)
 
-    seen = float(statistic(found.returns / found.volatility))
-    places = np.arange(sessions)
-    simulated = [statistic(found.surprises[places, generator.integers(width, size=sessions)]) for _ in range(draws)]
+    seen, places = statistic(found.returns), np.arange(sessions)
+    drawn = (found.surprises[places, generator.integers(width, size=sessions)] for _ in range(draws))
+    simulated = [statistic(surprises * found.volatility) for surprises in drawn]
     hits = exceeded(found)
     p_value = (1 + int(np.sum(np.asarray(simulated) <= seen))) / (draws + 1)
     return CoverageTest(seen, p_value, int(hits.sum()), sessions)
